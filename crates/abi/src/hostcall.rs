@@ -1,0 +1,397 @@
+//! The hostcall table: number, name, signature, buffers, grant, price and errors of each import.
+//!
+//! # Spec
+//! `spec/abi.md` prints this table; a test compares the two.
+
+/// Type of a parameter or result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueType {
+    /// 32-bit integer.
+    I32,
+    /// 64-bit integer.
+    I64,
+}
+
+/// Whether the host reads or writes a guest buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// The host reads the buffer; its bytes are part of the request.
+    Read,
+    /// The host writes the buffer; its bytes are part of the response.
+    Write,
+}
+
+/// Where the length of a buffer comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// The parameter with this index, an unsigned 32-bit number of bytes.
+    Param(u8),
+    /// A fixed number of bytes.
+    Fixed(u32),
+}
+
+/// One parameter of a hostcall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Param {
+    /// A plain integer, buffer lengths included.
+    Value(&'static str, ValueType),
+    /// An i32 pointer to a buffer in the guest's memory.
+    Pointer(&'static str, Access, Length),
+}
+
+impl Param {
+    /// Returns the name used in documents.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Value(name, _) | Self::Pointer(name, ..) => name,
+        }
+    }
+
+    /// Returns the wasm type of the parameter.
+    #[must_use]
+    pub const fn value_type(&self) -> ValueType {
+        match self {
+            Self::Value(_, value_type) => *value_type,
+            Self::Pointer(..) => ValueType::I32,
+        }
+    }
+}
+
+/// What a hostcall costs: `base + ceil(factor * sum of guest-given buffer lengths / 8)` fuel.
+///
+/// The products and the sum are taken modulo 2^32; `spec/fuel.md` shows why a wrapped sum cannot
+/// be cheap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// Fixed fuel of one call.
+    pub base: u32,
+    /// Eighths of fuel for each byte of buffer length that the guest passes; at most 16.
+    pub factor: u32,
+}
+
+/// A named permission that links one or more imports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grant {
+    /// `capsule.metadata`
+    CapsuleMetadata,
+    /// `capsule.payload`
+    CapsulePayload,
+    /// `capsule.result`
+    CapsuleResult,
+    /// `random`
+    Random,
+    /// `time`
+    Time,
+    /// `trust.graph`
+    TrustGraph,
+    /// `trust.read`
+    TrustRead,
+}
+
+impl Grant {
+    /// Every grant in order of its name.
+    pub const ALL: [Self; 7] = [
+        Self::CapsuleMetadata,
+        Self::CapsulePayload,
+        Self::CapsuleResult,
+        Self::Random,
+        Self::Time,
+        Self::TrustGraph,
+        Self::TrustRead,
+    ];
+
+    /// Returns the name that authors and hosts write.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CapsuleMetadata => "capsule.metadata",
+            Self::CapsulePayload => "capsule.payload",
+            Self::CapsuleResult => "capsule.result",
+            Self::Random => "random",
+            Self::Time => "time",
+            Self::TrustGraph => "trust.graph",
+            Self::TrustRead => "trust.read",
+        }
+    }
+
+    /// Returns the grant with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|grant| grant.name() == name)
+    }
+
+    /// Returns the imports that the grant links, in table order.
+    pub fn hostcalls(self) -> impl Iterator<Item = &'static Hostcall> {
+        HOSTCALLS.iter().filter(move |call| call.grant == Some(self))
+    }
+}
+
+/// A negative result of a hostcall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Errno {
+    /// No such capsule, key or record.
+    NotFound = -1,
+    /// An argument has a value without meaning, such as an unknown hash algorithm.
+    InvalidArgument = -2,
+    /// The host does not support the named suite.
+    Unsupported = -3,
+    /// The host holds no key for this payload.
+    KeyNotHeld = -4,
+    /// The bytes are not what the hostcall expects, for example not deterministic CBOR.
+    Malformed = -5,
+}
+
+impl Errno {
+    /// Every error in order of its magnitude.
+    pub const ALL: [Self; 5] = [
+        Self::NotFound,
+        Self::InvalidArgument,
+        Self::Unsupported,
+        Self::KeyNotHeld,
+        Self::Malformed,
+    ];
+
+    /// Returns the plain name, for example `not found`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotFound => "not found",
+            Self::InvalidArgument => "invalid argument",
+            Self::Unsupported => "unsupported",
+            Self::KeyNotHeld => "key not held",
+            Self::Malformed => "malformed",
+        }
+    }
+
+    /// Returns the error with this result value.
+    #[must_use]
+    pub fn from_value(value: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|errno| i64::from(*errno as i32) == value)
+    }
+}
+
+/// One function that a module may import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hostcall {
+    /// Number in transcripts and proofs; never reused.
+    pub number: u16,
+    /// Import name.
+    pub name: &'static str,
+    /// Parameters in signature order.
+    pub params: &'static [Param],
+    /// Result type, if any.
+    pub result: Option<ValueType>,
+    /// Grant that links the import, or `None` if it is always linked.
+    pub grant: Option<Grant>,
+    /// Fuel price.
+    pub price: Price,
+    /// Errors that the call can return.
+    pub errors: &'static [Errno],
+}
+
+impl Hostcall {
+    /// Returns the hostcall with this import name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<&'static Self> {
+        HOSTCALLS.iter().find(|call| call.name == name)
+    }
+
+    /// Returns the hostcall with this number.
+    #[must_use]
+    pub fn from_number(number: u64) -> Option<&'static Self> {
+        HOSTCALLS.iter().find(|call| u64::from(call.number) == number)
+    }
+
+    /// Returns the buffers as (pointer parameter index, access, length), in signature order.
+    pub fn buffers(&self) -> impl Iterator<Item = (usize, Access, Length)> + '_ {
+        self.params.iter().enumerate().filter_map(|(index, param)| match param {
+            Param::Pointer(_, access, length) => Some((index, *access, *length)),
+            Param::Value(..) => None,
+        })
+    }
+}
+
+const fn i32_value(name: &'static str) -> Param {
+    Param::Value(name, ValueType::I32)
+}
+
+const fn i64_value(name: &'static str) -> Param {
+    Param::Value(name, ValueType::I64)
+}
+
+const fn read(name: &'static str, length_param: u8) -> Param {
+    Param::Pointer(name, Access::Read, Length::Param(length_param))
+}
+
+const fn write(name: &'static str, length_param: u8) -> Param {
+    Param::Pointer(name, Access::Write, Length::Param(length_param))
+}
+
+const fn price(base: u32, factor: u32) -> Price {
+    Price { base, factor }
+}
+
+const I32: Option<ValueType> = Some(ValueType::I32);
+const I64: Option<ValueType> = Some(ValueType::I64);
+
+/// Number of bytes that `hash` writes.
+pub const HASH_BYTES: u32 = 32;
+
+/// Every hostcall of ABI version 1, in order of its number.
+///
+/// Base prices are chosen at about the time that the work takes beside wasm instructions: 16 for
+/// a host transition, 64 to set up a hash, 50,000 for a signature (50 us at 1 ms = 1,000,000).
+/// Factor 16, two fuel per byte, is about what SHA-256 costs on a host.
+pub const HOSTCALLS: &[Hostcall] = &[
+    Hostcall {
+        number: 1,
+        name: "input_len",
+        params: &[],
+        result: I64,
+        grant: None,
+        price: price(16, 1),
+        errors: &[],
+    },
+    Hostcall {
+        number: 2,
+        name: "input_read",
+        params: &[i64_value("offset"), write("ptr", 2), i32_value("len")],
+        result: I32,
+        grant: None,
+        price: price(16, 1),
+        errors: &[],
+    },
+    Hostcall {
+        number: 3,
+        name: "output_write",
+        params: &[read("ptr", 1), i32_value("len")],
+        result: I32,
+        grant: None,
+        price: price(16, 1),
+        errors: &[],
+    },
+    Hostcall {
+        number: 4,
+        name: "log",
+        params: &[i32_value("level"), read("ptr", 2), i32_value("len")],
+        result: None,
+        grant: None,
+        price: price(16, 1),
+        errors: &[],
+    },
+    Hostcall {
+        number: 5,
+        name: "get_capsule_metadata",
+        params: &[i32_value("index"), write("ptr", 2), i32_value("len")],
+        result: I32,
+        grant: Some(Grant::CapsuleMetadata),
+        price: price(64, 1),
+        errors: &[Errno::NotFound],
+    },
+    Hostcall {
+        number: 6,
+        name: "capsule_payload_len",
+        params: &[i32_value("index")],
+        result: I64,
+        grant: Some(Grant::CapsulePayload),
+        price: price(16, 1),
+        errors: &[Errno::NotFound, Errno::KeyNotHeld],
+    },
+    Hostcall {
+        number: 7,
+        name: "capsule_payload_read",
+        params: &[i32_value("index"), i64_value("offset"), write("ptr", 3), i32_value("len")],
+        result: I32,
+        grant: Some(Grant::CapsulePayload),
+        price: price(16, 1),
+        errors: &[Errno::NotFound, Errno::KeyNotHeld],
+    },
+    Hostcall {
+        number: 8,
+        name: "submit_capsule_result",
+        params: &[i32_value("index"), read("ptr", 2), i32_value("len")],
+        result: I32,
+        grant: Some(Grant::CapsuleResult),
+        price: price(64, 1),
+        errors: &[Errno::NotFound, Errno::Malformed],
+    },
+    Hostcall {
+        number: 9,
+        name: "get_trust_score",
+        params: &[read("key_ptr", 1), i32_value("key_len")],
+        result: I64,
+        grant: Some(Grant::TrustRead),
+        price: price(64, 1),
+        errors: &[Errno::NotFound, Errno::InvalidArgument],
+    },
+    Hostcall {
+        number: 10,
+        name: "trust_edges",
+        params: &[i64_value("cursor"), write("ptr", 2), i32_value("len")],
+        result: I32,
+        grant: Some(Grant::TrustGraph),
+        price: price(64, 1),
+        errors: &[Errno::InvalidArgument],
+    },
+    Hostcall {
+        number: 11,
+        name: "hash",
+        params: &[
+            i32_value("alg"),
+            read("ptr", 2),
+            i32_value("len"),
+            Param::Pointer("out", Access::Write, Length::Fixed(HASH_BYTES)),
+        ],
+        result: I32,
+        grant: None,
+        price: price(64, 16),
+        errors: &[Errno::InvalidArgument],
+    },
+    Hostcall {
+        number: 12,
+        name: "signature_verify",
+        params: &[
+            i32_value("suite"),
+            read("key_ptr", 2),
+            i32_value("key_len"),
+            read("msg_ptr", 4),
+            i32_value("msg_len"),
+            read("sig_ptr", 6),
+            i32_value("sig_len"),
+        ],
+        result: I32,
+        grant: None,
+        price: price(50_000, 16),
+        errors: &[Errno::Unsupported],
+    },
+    Hostcall {
+        number: 13,
+        name: "now",
+        params: &[],
+        result: I64,
+        grant: Some(Grant::Time),
+        price: price(16, 1),
+        errors: &[],
+    },
+    Hostcall {
+        number: 14,
+        name: "random",
+        params: &[write("ptr", 1), i32_value("len")],
+        result: None,
+        grant: Some(Grant::Random),
+        price: price(16, 16),
+        errors: &[],
+    },
+];
+
+// Numbers ascend from 1 without gaps, and no price can wrap cheaply (spec/fuel.md).
+const _: () = {
+    let mut index = 0;
+    while index < HOSTCALLS.len() {
+        assert!(HOSTCALLS[index].number as usize == index + 1, "numbers are positions");
+        assert!(HOSTCALLS[index].price.factor <= 16, "a larger factor could wrap");
+        index += 1;
+    }
+};
