@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use kapsule_abi::Hostcall;
 
-use crate::tables::BLOCK_COST_MAX;
+use crate::tables::{BLOCK_COST_MAX, DYNAMIC_UNITS_PER_FUEL};
 
 /// The metering plan of one module.
 ///
@@ -67,7 +67,7 @@ impl StubPlan {
         let base = hostcall.price.base;
         let (block_cost, fixed_units) = match u8::try_from(base) {
             Ok(cost) => (cost, 0),
-            Err(_) => (0, base * crate::tables::DYNAMIC_UNITS_PER_FUEL),
+            Err(_) => (0, base * DYNAMIC_UNITS_PER_FUEL),
         };
         Self {
             hostcall,
@@ -79,31 +79,46 @@ impl StubPlan {
     }
 }
 
+// The partition counts in u8, so that its overflow is the cap.
+const _: () = assert!(BLOCK_COST_MAX == u8::MAX);
+
 /// Builds the charges of one function while its operators are read in order.
 #[derive(Debug, Default)]
 pub(crate) struct Partition {
     charges: Vec<Charge>,
+    depths: Vec<u32>,
     start: Position,
     cost: u8,
 }
 
-/// A place between operators: before the operator with this index, at this byte offset.
+/// A place between operators: before the operator with this index, at this byte offset, inside
+/// this many open blocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Position {
     pub(crate) operator: u32,
     pub(crate) offset: u32,
+    pub(crate) depth: u32,
+}
+
+impl Position {
+    /// Offset and depth are bounded by the module limit, far below 2^32.
+    pub(crate) fn new(operator: u32, offset: usize, depth: usize) -> Self {
+        let narrow = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+        Self { operator, offset: narrow(offset), depth: narrow(depth) }
+    }
 }
 
 impl Partition {
     pub(crate) fn new(start: Position) -> Self {
-        Self { charges: Vec::new(), start, cost: 0 }
+        Self { start, ..Self::default() }
     }
 
     /// Adds a live operator at `position` to the current block, or to a new one if it is full.
     pub(crate) fn operator(&mut self, position: Position, cost: u8) {
-        match self.cost.checked_add(cost).filter(|sum| *sum <= BLOCK_COST_MAX) {
-            Some(sum) => self.cost = sum,
-            None => {
+        let sum = u16::from(self.cost) + u16::from(cost);
+        match u8::try_from(sum) {
+            Ok(sum) => self.cost = sum,
+            Err(_) => {
                 self.split(position);
                 self.cost = cost;
             }
@@ -113,15 +128,17 @@ impl Partition {
     /// Ends the current block; the next one starts at `position`.
     pub(crate) fn split(&mut self, position: Position) {
         if self.cost > 0 {
-            let Position { operator, offset } = self.start;
+            let Position { operator, offset, depth } = self.start;
             self.charges.push(Charge { operator, offset, cost: self.cost });
+            self.depths.push(depth);
         }
         self.start = position;
         self.cost = 0;
     }
 
-    pub(crate) fn finish(mut self) -> Vec<Charge> {
+    /// Returns the charges, and for each how many blocks are open where it stands.
+    pub(crate) fn finish(mut self) -> (Vec<Charge>, Vec<u32>) {
         self.split(Position::default());
-        self.charges
+        (self.charges, self.depths)
     }
 }

@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 use kapsule_abi::{Length, ValueType};
-use wasm_encoder::{BlockType, CodeSection, Encode, InstructionSink, ValType as Wasm};
+use wasm_encoder::{BlockType, CodeSection, InstructionSink};
 use wasmparser::ValType;
 
-use super::code::{self, Globals};
+use super::code::{Globals, Scratch, Writer};
 use super::types::Types;
 use crate::plan::StubPlan;
 use crate::scan::{EditKind, Scan};
@@ -74,56 +74,59 @@ impl Routines {
 
 /// `memory.grow`: charges 8,192 fuel a page, then grows by rule alone.
 fn grow(globals: &Globals) -> Vec<u8> {
-    let mut bytes = body_with_locals(&[Wasm::I64]);
-    let mut sink = InstructionSink::new(&mut bytes);
-    let (pages, scratch) = (0, 1);
+    let (pages, mut bytes) = (0, Scratch::declare(0, &[]));
+    let mut writer = Writer::new(&mut bytes, globals, Scratch::after(1));
+    writer.open_stop();
     // Pages times 65,536, modulo 2^32.
-    sink.local_get(pages).i32_const(16).i32_shl().i64_extend_i32_u();
-    code::charge_units(&mut sink, globals, scratch);
+    writer.sink.local_get(pages).i32_const(16).i32_shl().i64_extend_i32_u();
+    writer.charge_units(0);
+    let sink = &mut writer.sink;
     sink.local_get(pages).global_get(globals.pages_max).memory_size(0).i32_sub().i32_gt_u();
     sink.if_(BlockType::Empty).i32_const(-1).return_().end();
     sink.local_get(pages).memory_grow(0).local_tee(pages);
     sink.i32_const(-1).i32_eq();
-    sink.if_(BlockType::Empty).i32_const(1).global_set(globals.host_short).unreachable().end();
-    sink.local_get(pages).end();
+    sink.if_(BlockType::Empty).i32_const(1).global_set(globals.host_short).br(1).end();
+    sink.local_get(pages);
+    writer.close_stop();
     bytes
 }
 
 /// `memory.fill` or `memory.copy`: charges the byte count, then acts.
 fn bulk(globals: &Globals, act: impl FnOnce(&mut InstructionSink<'_>)) -> Vec<u8> {
-    let mut bytes = body_with_locals(&[Wasm::I64]);
-    let mut sink = InstructionSink::new(&mut bytes);
-    let (count, scratch) = (2, 3);
-    sink.local_get(count).i64_extend_i32_u();
-    code::charge_units(&mut sink, globals, scratch);
-    sink.local_get(0).local_get(1).local_get(count);
-    act(&mut sink);
-    sink.end();
+    let (count, mut bytes) = (2, Scratch::declare(0, &[]));
+    let mut writer = Writer::new(&mut bytes, globals, Scratch::after(3));
+    writer.open_stop();
+    writer.sink.local_get(count).i64_extend_i32_u();
+    writer.charge_units(0);
+    writer.sink.local_get(0).local_get(1).local_get(count);
+    act(&mut writer.sink);
+    writer.close_stop();
     bytes
 }
 
 /// The stub of import `index`: base price, stack check, dynamic charges, then the import.
 pub(super) fn stub(index: u32, plan: &StubPlan, globals: &Globals) -> Vec<u8> {
-    let params = plan.hostcall.params;
-    let scratch = u32::try_from(params.len()).expect("a hostcall has few parameters");
-    let mut bytes = body_with_locals(&[Wasm::I64]);
-    let mut sink = InstructionSink::new(&mut bytes);
+    let params = u32::try_from(plan.hostcall.params.len()).expect("a hostcall has few parameters");
+    let mut bytes = Scratch::declare(0, &[]);
+    let mut writer = Writer::new(&mut bytes, globals, Scratch::after(params));
+    writer.open_stop();
     if plan.block_cost > 0 {
-        code::charge(&mut sink, globals, scratch, plan.block_cost);
+        writer.charge(plan.block_cost, 0);
     }
-    code::enter_leaf(&mut sink, globals, plan.weight);
+    writer.enter_leaf(plan.weight);
     if plan.fixed_units > 0 {
-        sink.i64_const(i64::from(plan.fixed_units));
-        code::charge_units(&mut sink, globals, scratch);
+        writer.sink.i64_const(i64::from(plan.fixed_units));
+        writer.charge_units(0);
     }
-    if push_units(&mut sink, plan) {
-        sink.i64_extend_i32_u();
-        code::charge_units(&mut sink, globals, scratch);
+    if push_units(&mut writer.sink, plan) {
+        writer.sink.i64_extend_i32_u();
+        writer.charge_units(0);
     }
-    for param in 0..scratch {
-        sink.local_get(param);
+    for param in 0..params {
+        writer.sink.local_get(param);
     }
-    sink.call(index).end();
+    writer.sink.call(index);
+    writer.close_stop();
     bytes
 }
 
@@ -150,15 +153,4 @@ fn push_units(sink: &mut InstructionSink<'_>, plan: &StubPlan) -> bool {
         sink.i32_const(plan.factor.cast_signed()).i32_mul();
     }
     terms > 0
-}
-
-/// Starts a body that declares one local of each type.
-fn body_with_locals(locals: &[Wasm]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    u32::try_from(locals.len()).expect("few locals").encode(&mut bytes);
-    for local in locals {
-        1_u32.encode(&mut bytes);
-        local.encode(&mut bytes);
-    }
-    bytes
 }

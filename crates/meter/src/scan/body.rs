@@ -43,6 +43,8 @@ pub(crate) struct Body {
     /// Parameters and declared locals.
     pub(crate) locals: u32,
     pub(crate) plan: FunctionPlan,
+    /// For each charge of the plan, how many blocks are open where it stands.
+    pub(crate) charge_depths: Vec<u32>,
     pub(crate) edits: Vec<Edit>,
     /// The value, if the body does nothing but return one i32 constant.
     pub(crate) constant: Option<i32>,
@@ -81,9 +83,17 @@ pub(super) fn scan_body<R: WasmModuleResources>(
     }
     let operators = start..to_usize(range.end);
     let constant = walk.constant();
-    let plan = FunctionPlan { weight, calls: walk.calls, charges: walk.partition.finish() };
-    let edits = walk.edits;
-    Ok(Body { local_groups, local_group_count, operators, locals, plan, edits, constant })
+    let (charges, charge_depths) = walk.partition.finish();
+    Ok(Body {
+        local_groups,
+        local_group_count,
+        operators,
+        locals,
+        plan: FunctionPlan { weight, calls: walk.calls, charges },
+        charge_depths,
+        edits: walk.edits,
+        constant,
+    })
 }
 
 fn define_locals<R: WasmModuleResources>(
@@ -144,7 +154,7 @@ impl<'a> Walk<'a> {
             operator: 0,
             height: 0,
             calls: false,
-            partition: Partition::new(position(0, start)),
+            partition: Partition::new(Position::new(0, start, 0)),
             edits: Vec::new(),
             constant: Constant::Start,
         }
@@ -157,9 +167,8 @@ impl<'a> Walk<'a> {
         bytes: Range<usize>,
         height: u32,
     ) -> Result<(), MeterError> {
-        let here = position(self.operator, bytes.start);
+        let here = Position::new(self.operator, bytes.start, self.frames.len());
         self.operator += 1;
-        let next = position(self.operator, bytes.end);
         self.watch_constant(operator);
         if self.live {
             self.partition.operator(here, operator_cost(operator));
@@ -169,15 +178,15 @@ impl<'a> Walk<'a> {
             Operator::Block { .. } => self.open(bytes.start)?,
             Operator::Loop { .. } | Operator::If { .. } => {
                 self.open(bytes.start)?;
-                self.split(next);
+                self.split(bytes.end);
             }
             Operator::Else => {
                 self.live = self.frames.last().copied().unwrap_or(true);
-                self.split(next);
+                self.split(bytes.end);
             }
             Operator::End => {
                 self.live = self.frames.pop().unwrap_or(true);
-                self.split(next);
+                self.split(bytes.end);
             }
             _ => {}
         }
@@ -206,9 +215,10 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn split(&mut self, next: Position) {
+    /// Starts a block with the operator that follows, at byte `next`.
+    fn split(&mut self, next: usize) {
         if self.live {
-            self.partition.split(next);
+            self.partition.split(Position::new(self.operator, next, self.frames.len()));
         }
     }
 
@@ -251,8 +261,4 @@ impl<'a> Walk<'a> {
             _ => None,
         }
     }
-}
-
-fn position(operator: u32, offset: usize) -> Position {
-    Position { operator, offset: u32::try_from(offset).unwrap_or(u32::MAX) }
 }

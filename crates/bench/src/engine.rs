@@ -1,0 +1,73 @@
+//! The engine: what metering costs, what a first run costs, what a warm call costs.
+
+mod cold;
+mod metering;
+mod warm;
+
+use kapsule_engine::{Backend, Job, JobOptions};
+use kapsule_format::hash::Digest;
+use kapsule_format::package::{CoreHash, PackageId};
+use kapsule_format::policy::{Filesystem, Limits, Network, Policy};
+use kapsule_meter::{MeteredModule, Options, Profile};
+
+/// Fuel that no program here uses up.
+const FUEL: u64 = 1 << 50;
+/// Memory that every program here fits in, in bytes.
+const MEMORY_BYTES: u64 = 1 << 26;
+
+/// Runs every measurement and returns the lines of the report.
+pub(crate) fn measure() -> Result<Vec<String>, String> {
+    let mut lines = vec![
+        "All ratios: ours over the peer, measured in turn in this run; lower is better.".to_owned(),
+    ];
+    lines.extend(metering::measure()?);
+    lines.extend(cold::measure()?);
+    lines.extend(warm::measure()?);
+    Ok(lines)
+}
+
+fn meter(wasm: &[u8]) -> Result<MeteredModule, String> {
+    kapsule_meter::meter(wasm, &Options::new(Profile::Integer1)).map_err(|error| error.to_string())
+}
+
+/// Returns a policy that grants nothing but the limits.
+fn policy() -> Policy {
+    Policy {
+        filesystem: Filesystem::default(),
+        hostcalls: Vec::new(),
+        kinds: Vec::new(),
+        limits: Limits {
+            calls: 1_000,
+            fuel: FUEL,
+            log_bytes: 1_024,
+            memory_bytes: MEMORY_BYTES,
+            output_bytes: 1_024,
+            storage_bytes: 0,
+        },
+        network: Network::default(),
+    }
+}
+
+fn job<'a>(policy: &'a Policy, evidence: bool) -> Job<'a> {
+    Job {
+        capsule_hash: PackageId::new(Digest::new([0; 32])),
+        core_hash: CoreHash::new(Digest::new([0; 32])),
+        profile: Profile::Integer1,
+        entry: "run",
+        input: &[],
+        policy,
+        fuel: FUEL,
+        memory_bytes: MEMORY_BYTES,
+        seed: [0; 32],
+        deadline: None,
+        options: JobOptions { evidence, ..JobOptions::default() },
+    }
+}
+
+fn heading(title: &str) -> [String; 2] {
+    [String::new(), format!("{title}")]
+}
+
+fn name(backend: Backend) -> String {
+    format!("{:<6}", backend.name())
+}

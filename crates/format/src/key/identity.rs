@@ -1,0 +1,85 @@
+//! Identities: the sets of keys that rights belong to.
+
+use alloc::vec::Vec;
+
+use kapsule_abi::{ErrorCode, guard};
+
+use super::{PublicKey, Suite};
+use crate::DecodeError;
+use crate::cbor;
+use crate::hash::{self, Tag, digest_id};
+
+/// Greatest number of keys in an identity: one per suite.
+const KEYS_MAX: usize = Suite::ALL.len();
+
+digest_id! {
+    /// Names an author, issuer, owner, writer, signer, grantee or requester.
+    IdentityId
+}
+
+/// One to four keys, one per suite, in order of the suite; every one of them signs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity(Vec<PublicKey>);
+
+impl Identity {
+    /// Forms an identity of keys in order of their suite.
+    ///
+    /// # Errors
+    /// E008 for no key, more than four, or suites that do not ascend strictly; E034 if every key
+    /// is of a suite that is only additive.
+    pub fn new(keys: Vec<PublicKey>) -> Result<Self, DecodeError> {
+        let refuse = |code, detail: &str| Err(DecodeError::new(code, detail));
+        if guard!("format.key.identity_empty", keys.is_empty()) {
+            return refuse(ErrorCode::SchemaViolation, "identity has 0 keys, allowed 1 to 4");
+        }
+        let ascending = keys.is_sorted_by(|left, right| left.suite() < right.suite());
+        if guard!("format.key.identity_order", !ascending) {
+            let detail = "keys of an identity are not in ascending order of their suite";
+            return refuse(ErrorCode::SchemaViolation, detail);
+        }
+        // Ascending suites bound the number of keys, and an additive suite alone cannot occur
+        // before `PublicKey::new` supports one.
+        debug_assert!(!ascending || keys.len() <= KEYS_MAX);
+        debug_assert!(keys.iter().all(|key| key.suite() != Suite::MlDsa44));
+        Ok(Self(keys))
+    }
+
+    /// Returns the keys in order of their suite.
+    #[must_use]
+    pub fn keys(&self) -> &[PublicKey] {
+        &self.0
+    }
+
+    /// Tells whether this key is one of the identity.
+    #[must_use]
+    pub fn contains(&self, key: &PublicKey) -> bool {
+        self.0.contains(key)
+    }
+
+    /// Returns the identity id.
+    #[must_use]
+    pub fn id(&self) -> IdentityId {
+        let keys = cbor::encode(&self.to_cbor());
+        IdentityId::new(hash::tagged(Tag::Identity, &[&keys]))
+    }
+
+    /// Returns the keys as KCBOR.
+    #[must_use]
+    pub fn to_cbor(&self) -> cbor::Value {
+        cbor::Value::array(self.0.iter().map(PublicKey::to_cbor))
+    }
+}
+
+impl From<PublicKey> for Identity {
+    /// Forms the identity of one key alone.
+    fn from(key: PublicKey) -> Self {
+        debug_assert_ne!(key.suite(), Suite::MlDsa44, "an additive suite is never alone");
+        Self([key].into())
+    }
+}
+
+impl cbor::FromValue for Identity {
+    fn from_value(value: cbor::Value) -> Result<Self, DecodeError> {
+        Self::new(Vec::<PublicKey>::from_value(value)?)
+    }
+}

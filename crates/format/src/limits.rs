@@ -1,0 +1,202 @@
+//! Limits of every format, with their names.
+//!
+//! A reader may use a lower limit than the hard one, never a higher one.
+//!
+//! # Spec
+//! `spec/limits.md`.
+
+/// Greatest number of open arrays, maps or objects.
+pub const DEPTH_MAX: u32 = 16;
+
+/// Greatest length of one text, in bytes.
+pub const TEXT_BYTES_MAX: usize = 1 << 16;
+
+/// Greatest length of one record of a KLOG file, in bytes.
+pub const RECORD_BYTES_MAX: usize = 1 << 24;
+
+/// Greatest length of an RJSON file without a limit of its own, in bytes.
+pub const JSON_FILE_BYTES_MAX: usize = 1 << 24;
+
+/// Greatest length of an envelope file, in bytes.
+pub const ENVELOPE_BYTES_MAX: usize = 1 << 16;
+
+/// Greatest number of envelopes read of one container.
+pub const ENVELOPES_MAX: usize = 16;
+
+/// Greatest length of a package file, in bytes.
+pub const PACKAGE_BYTES_MAX: u64 = (1 << 30) + (1 << 25);
+
+/// Greatest length of a manifest, in bytes.
+pub const MANIFEST_BYTES_MAX: usize = 1 << 16;
+
+/// Greatest length of a runtime policy, in bytes.
+pub const POLICY_BYTES_MAX: usize = 1 << 16;
+
+/// Greatest length of a payload, in bytes.
+pub const PAYLOAD_BYTES_MAX: u64 = 1 << 30;
+
+/// Greatest length of a proof section, in bytes.
+pub const PROOF_SECTION_BYTES_MAX: usize = 1 << 24;
+
+/// Greatest number of items in a proof section.
+pub const PROOF_ITEMS_MAX: usize = 8;
+
+/// Greatest number of entries in a dependency map.
+pub const DEPENDENCIES_MAX: usize = 1_024;
+
+/// Greatest number of entries in a signature trailer.
+pub const TRAILER_ENTRIES_MAX: usize = 16;
+
+/// Greatest number of hostcall names in a policy.
+pub const HOSTCALL_NAMES_MAX: usize = 64;
+
+/// Greatest number of paths in one list of a policy.
+pub const PATHS_MAX: usize = 64;
+
+/// Greatest length of a guest path, in bytes.
+pub const PATH_BYTES_MAX: usize = 255;
+
+/// Greatest number of royalties in a manifest.
+pub const ROYALTIES_MAX: usize = 16;
+
+/// Greatest number of splits in a manifest.
+pub const SPLITS_MAX: usize = 6;
+
+/// Greatest length of an authoring file, in bytes.
+pub const AUTHORING_BYTES_MAX: usize = 1 << 18;
+
+/// Greatest fuel of one run.
+pub const FUEL_MAX: u64 = (1 << 53) - 1;
+
+/// Greatest linear memory of one run, in bytes.
+pub const MEMORY_BYTES_MAX: u64 = 1 << 26;
+
+/// Greatest length of a module, in bytes.
+pub const MODULE_BYTES_MAX: u64 = 1 << 26;
+
+/// Greatest number of hostcalls of one run.
+pub const CALLS_MAX: u64 = (1 << 32) - 1;
+
+/// Greatest output of one run, in bytes.
+pub const OUTPUT_BYTES_MAX: u64 = 1 << 30;
+
+/// Greatest storage of one package, in bytes.
+pub const STORAGE_BYTES_MAX: u64 = 1 << 32;
+
+/// Greatest log of one run, in bytes.
+pub const LOG_BYTES_MAX: u64 = 1 << 24;
+
+/// Greatest number of transcript entries of one run.
+pub const TRANSCRIPT_ENTRIES_MAX: u64 = 1 << 24;
+
+/// Greatest number of keys of one identity.
+pub const IDENTITY_KEYS_MAX: usize = 4;
+
+/// Greatest number of keys in a trust file.
+pub const TRUST_KEYS_MAX: usize = 4_096;
+
+/// One line of the table of limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// What is limited.
+    pub name: &'static str,
+    /// Value that no setting may exceed.
+    pub hard: u64,
+    /// Value without a setting.
+    pub default: u64,
+    /// Unit, such as `bytes`.
+    pub unit: &'static str,
+}
+
+const fn limit(name: &'static str, hard: u64, default: u64, unit: &'static str) -> Limit {
+    Limit { name, hard, default, unit }
+}
+
+/// A limit whose default is the hard value.
+const fn fixed(name: &'static str, hard: u64, unit: &'static str) -> Limit {
+    limit(name, hard, hard, unit)
+}
+
+/// Every limit, in the order of `spec/limits.md`.
+pub const TABLE: &[Limit] = &[
+    limit("package file", PACKAGE_BYTES_MAX, 1 << 26, "bytes"),
+    fixed("manifest", MANIFEST_BYTES_MAX as u64, "bytes"),
+    fixed("runtime policy", POLICY_BYTES_MAX as u64, "bytes"),
+    limit("payload", PAYLOAD_BYTES_MAX, 1 << 26, "bytes"),
+    fixed("proof section", PROOF_SECTION_BYTES_MAX as u64, "bytes"),
+    fixed("proof items", PROOF_ITEMS_MAX as u64, "items"),
+    fixed("one proof in a package", 1 << 24, "bytes"),
+    limit("one proof in a receipt", 1 << 32, 1 << 29, "bytes"),
+    fixed("dependencies", DEPENDENCIES_MAX as u64, "entries"),
+    limit("dependency depth", 32, 16, "levels"),
+    limit("dependency closure", 4_096, 256, "packages"),
+    limit("dependency closure size", 1 << 34, 1 << 30, "bytes"),
+    fixed("trailer entries", TRAILER_ENTRIES_MAX as u64, "entries"),
+    fixed("envelopes of one container", ENVELOPES_MAX as u64, "files"),
+    fixed("envelope file", ENVELOPE_BYTES_MAX as u64, "bytes"),
+    fixed("hostcall names", HOSTCALL_NAMES_MAX as u64, "names"),
+    fixed("path entries", PATHS_MAX as u64, "paths per list"),
+    fixed("path", PATH_BYTES_MAX as u64, "bytes"),
+    fixed("royalties", ROYALTIES_MAX as u64, "entries"),
+    fixed("splits", SPLITS_MAX as u64, "entries"),
+    fixed("authoring file", AUTHORING_BYTES_MAX as u64, "bytes"),
+    limit("fuel", FUEL_MAX, 1_000_000_000, "fuel"),
+    fixed("guest memory", MEMORY_BYTES_MAX, "bytes"),
+    limit("module", MODULE_BYTES_MAX, 1 << 22, "bytes"),
+    limit("hostcalls", CALLS_MAX, 100_000, "calls"),
+    limit("output", OUTPUT_BYTES_MAX, 1 << 20, "bytes"),
+    limit("storage", STORAGE_BYTES_MAX, 0, "bytes"),
+    limit("log", LOG_BYTES_MAX, 1 << 16, "bytes"),
+    fixed("storage keys", 65_536, "keys"),
+    fixed("storage key", 256, "bytes"),
+    fixed("storage value", 1 << 20, "bytes"),
+    fixed("hostcall request or response", kapsule_abi::BUFFER_BYTES_MAX as u64, "bytes"),
+    limit("transcript entries", TRANSCRIPT_ENTRIES_MAX, 1 << 20, "entries"),
+    limit("checkpoints", 1 << 20, 65_536, "checkpoints"),
+    limit("container file", 1 << 36, 1 << 32, "bytes"),
+    limit("container entries", 65_535, 4_096, "entries"),
+    fixed("container name", 99, "bytes"),
+    limit("container entry", (1 << 33) - 1, 1 << 30, "bytes"),
+    fixed("container index", 1 << 20, "bytes"),
+    fixed("capsule metadata", 1 << 16, "bytes"),
+    limit("capsule file", 1 << 30, 1 << 26, "bytes"),
+    limit("capsule payload plaintext", 1 << 30, 1 << 24, "bytes"),
+    fixed("capsule parents", 16, "entries"),
+    fixed("capsule flags", 16, "entries"),
+    fixed("stanzas", 64, "entries"),
+    fixed("keyring writers or revoked", 256, "entries"),
+    fixed("owners", 16, "entries"),
+    fixed("KCBOR or RJSON depth", DEPTH_MAX as u64, "levels"),
+    fixed("text", TEXT_BYTES_MAX as u64, "bytes"),
+    fixed("other RJSON file", JSON_FILE_BYTES_MAX as u64, "bytes"),
+    fixed("arguments", 4_096, "entries"),
+    fixed("environment", 1_024, "entries"),
+    limit("tree files", 1 << 20, 1 << 17, "files"),
+    fixed("tree depth", 64, "levels"),
+    fixed("directory", 65_536, "entries"),
+    fixed("event line", 16_384, "bytes"),
+    limit("events", 1 << 24, 1 << 20, "lines"),
+    limit("samples", 1_024, 256, "chunks"),
+    limit("sample response", 1 << 27, 1 << 25, "bytes"),
+    limit("retries", 10, 2, "tries"),
+    limit("provider time-out", 60_000, 5_000, "ms"),
+    limit("grant life", 31, 1, "days"),
+    fixed("log entry", 16_384, "bytes"),
+    fixed("note", 1 << 16, "bytes"),
+    fixed("note lines", 32, "lines"),
+    fixed("log proof", 131_072, "bytes"),
+    fixed("registry policies", 65_536, "entries"),
+    fixed("access list", 65_536, "entries"),
+    fixed("trust keys", TRUST_KEYS_MAX as u64, "keys"),
+    limit("snapshot capsules", 60_000, 10_000, "capsules"),
+    fixed("snapshot heads", 1_024, "heads"),
+];
+
+// A setting starts at a value that is allowed.
+const _: () = {
+    let mut index = 0;
+    while index < TABLE.len() {
+        assert!(TABLE[index].default <= TABLE[index].hard, "a default is within its limit");
+        index += 1;
+    }
+};

@@ -1,0 +1,186 @@
+//! `trust.json`: whom a verifier trusts, for which role, which packages and how long.
+//!
+//! # Spec
+//! `spec/report.md`, section "Trust file".
+
+mod decode;
+mod encode;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::Digest;
+use crate::key::{Identity, IdentityId};
+use crate::manifest::{Extensions, names};
+
+/// Value of `schema` in a trust file.
+pub const SCHEMA: &str = "kapsule/trust/1";
+
+names! {
+    /// What an identity is trusted for, in the order of the names.
+    Role {
+        /// Decides what an audit may see.
+        Auditor = "auditor",
+        /// Writes packages.
+        Author = "author",
+        /// Challenges availability.
+        Challenger = "challenger",
+        /// Runs packages.
+        Executor = "executor",
+        /// Grants audits.
+        Granter = "granter",
+        /// Issues receipts.
+        Issuer = "issuer",
+        /// Signs host and toolchain manifests.
+        Manifest = "manifest",
+        /// Publishes packages.
+        Publisher = "publisher",
+        /// Verifies for others.
+        Verifier = "verifier",
+    }
+}
+
+/// The trust roots of one verifier.
+///
+/// A pin or the signatures of its root keys authenticate the file; this type says neither.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// Serial number, which never goes back.
+    pub serial: u64,
+    /// Number of root identities that sign the next file.
+    pub threshold: u64,
+    /// Start of the validity window in milliseconds; 0 means no bound.
+    pub valid_from: u64,
+    /// Last millisecond of the validity window; 0 means no bound.
+    pub valid_until: u64,
+    /// Identities that sign the next file, ascending by identity id.
+    pub root_keys: Vec<Identity>,
+    /// Trusted identities, ascending by identity id.
+    pub keys: Vec<TrustedKey>,
+    /// Identities that are trusted no longer, ascending by identity id.
+    pub revoked: Vec<Revoked>,
+    /// Pinned policy registries, ascending by id.
+    pub registries: Vec<Registry>,
+    /// Logs, ascending by origin.
+    pub logs: Vec<Log>,
+    /// Verifier keys of cosigners, ascending.
+    pub cosigners: Vec<String>,
+    /// Number of cosigners that a checkpoint needs.
+    pub quorum: u64,
+    /// Verifying keys of proof systems, ascending by (system, vk_id).
+    pub verifying_keys: Vec<VerifyingKey>,
+    /// Members that start with `x_`.
+    pub extensions: Extensions,
+}
+
+/// A trusted identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedKey {
+    /// Its keys.
+    pub identity: Identity,
+    /// Name for people.
+    pub name: String,
+    /// Last millisecond at which it is trusted; 0 means no bound.
+    pub not_after: u64,
+    /// First millisecond at which it is trusted; 0 means no bound.
+    pub not_before: u64,
+    /// Names of packages, ascending; a final `*` stands for any rest.
+    pub packages: Vec<String>,
+    /// What it is trusted for, ascending by name.
+    pub roles: Vec<Role>,
+    /// Members that start with `x_`.
+    pub extensions: Extensions,
+}
+
+/// An identity that is trusted no longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    /// Which identity.
+    pub identity: IdentityId,
+    /// Why, for people.
+    pub reason: String,
+    /// Millisecond from which it is revoked.
+    pub since: u64,
+    /// Members that start with `x_`.
+    pub extensions: Extensions,
+}
+
+/// A pinned policy registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registry {
+    /// Its id.
+    pub id: String,
+    /// Merkle root over its policies.
+    pub root: Digest,
+    /// Number of its policies.
+    pub size: u64,
+    /// Members that start with `x_`.
+    pub extensions: Extensions,
+}
+
+/// A transparency log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Its origin line.
+    pub origin: String,
+    /// Its verifier keys, ascending.
+    pub vkeys: Vec<String>,
+    /// Members that start with `x_`.
+    pub extensions: Extensions,
+}
+
+/// A verifying key of a proof system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifyingKey {
+    /// System id.
+    pub system: u64,
+    /// Its id.
+    pub vk_id: Digest,
+    /// Members that start with `x_`.
+    pub extensions: Extensions,
+}
+
+impl Trust {
+    /// Tells whether the file may be used at this time.
+    #[must_use]
+    pub fn is_valid_at(&self, now_ms: u64) -> bool {
+        is_within(now_ms, self.valid_from, self.valid_until)
+    }
+
+    /// Returns the entry of an identity.
+    #[must_use]
+    pub fn key(&self, identity: &IdentityId) -> Option<&TrustedKey> {
+        self.keys.iter().find(|key| key.identity.id() == *identity)
+    }
+
+    /// Tells whether the identity is revoked at this time.
+    #[must_use]
+    pub fn is_revoked_at(&self, identity: &IdentityId, now_ms: u64) -> bool {
+        self.revoked.iter().any(|entry| entry.identity == *identity && entry.since <= now_ms)
+    }
+}
+
+impl TrustedKey {
+    /// Tells whether the identity is trusted in this role for the package with this name.
+    #[must_use]
+    pub fn allows(&self, role: Role, package: &str) -> bool {
+        self.roles.contains(&role) && self.packages.iter().any(|glob| matches(glob, package))
+    }
+
+    /// Tells whether the identity is trusted at this time.
+    #[must_use]
+    pub fn is_valid_at(&self, now_ms: u64) -> bool {
+        is_within(now_ms, self.not_before, self.not_after)
+    }
+}
+
+fn is_within(now_ms: u64, first: u64, last: u64) -> bool {
+    first <= now_ms && (last == 0 || now_ms <= last)
+}
+
+fn matches(glob: &str, name: &str) -> bool {
+    match glob.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => glob == name,
+    }
+}

@@ -1,0 +1,324 @@
+//! The checks of a package, carried out as far as each has its input.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use kapsule_abi::{ErrorCode, guard};
+
+use super::report::{Artefact, Check, CheckName, CheckResult, Facts, Level, Report};
+use super::{Unverified, Verified, signer};
+use crate::DecodeError;
+use crate::envelope::{Envelope, Expected, verify_statement};
+use crate::hash::sha256;
+use crate::key::{Identity, PublicKey};
+use crate::manifest::{Manifest, ProofType};
+use crate::package::{EnvelopeName, Package, Raw, Scope, Signature};
+use crate::trust::Trust;
+
+/// What a verifier asks for.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    /// Level that the verdict must reach.
+    pub required: Level,
+    /// Accepts published test keys; the verdict then never exceeds proof-only.
+    pub insecure_dev: bool,
+    /// Number of distinct trusted identities that must have signed.
+    pub min_signers: u64,
+    /// Detached envelopes as (file name, bytes), looked at beside the trailer.
+    pub envelopes: Vec<(&'a str, &'a [u8])>,
+}
+
+impl Default for Options<'_> {
+    /// Requires proof-only and one signer for the levels above.
+    fn default() -> Self {
+        Self {
+            required: Level::ProofOnly,
+            insecure_dev: false,
+            min_signers: 1,
+            envelopes: Vec::new(),
+        }
+    }
+}
+
+/// Verifies a package file and reports every check.
+///
+/// Hashes the whole file; each signature takes about 50 microseconds more.
+///
+/// # Determinism
+/// Depends on the arguments alone.
+///
+/// # Spec
+/// `spec/report.md`.
+#[must_use]
+pub fn package(
+    bytes: &[u8],
+    trust: Option<&Trust>,
+    now_ms: Option<u64>,
+    options: &Options<'_>,
+) -> Report {
+    match Raw::read(bytes) {
+        Ok(raw) => Session::new(raw, options).run(trust, now_ms),
+        Err(error) => {
+            let check = failed(CheckName::Form, &error);
+            let facts = Facts { insecure_dev: options.insecure_dev, ..Facts::default() };
+            let artefact = Artefact::Unknown(sha256(bytes));
+            Report::new(artefact, [check].into(), facts, options.required)
+        }
+    }
+}
+
+/// Verifies a package file and opens it if the report accepts it.
+///
+/// # Errors
+/// The report, if it does not accept the file.
+pub fn load(
+    bytes: &[u8],
+    trust: Option<&Trust>,
+    now_ms: Option<u64>,
+    options: &Options<'_>,
+) -> Result<(Verified<Package>, Report), Box<Report>> {
+    let report = package(bytes, trust, now_ms, options);
+    if guard!("format.verify.accepted", !report.is_accepted()) {
+        return Err(Box::new(report));
+    }
+    match Package::decode(bytes).map(Unverified::into_inner) {
+        Ok(package) => Ok((Verified(package), report)),
+        Err(_) => Err(Box::new(report)),
+    }
+}
+
+fn failed(name: CheckName, error: &DecodeError) -> Check {
+    Check { name, result: CheckResult::Fail(error.code), detail: error.to_string() }
+}
+
+fn passed(name: CheckName, detail: impl Into<String>) -> Check {
+    Check { name, result: CheckResult::Pass, detail: detail.into() }
+}
+
+pub(super) fn not_done(name: CheckName, code: ErrorCode, detail: impl Into<String>) -> Check {
+    Check { name, result: CheckResult::NotDone(code), detail: detail.into() }
+}
+
+/// Returns the check that a departure of the decode order belongs to.
+const fn check_of(code: ErrorCode) -> CheckName {
+    match code.number() {
+        0..=9 => CheckName::Form,
+        10..=17 => CheckName::Hashes,
+        30..=38 => CheckName::Signature,
+        212 => CheckName::Opened,
+        301..=308 => CheckName::Proof,
+        _ => CheckName::Sections,
+    }
+}
+
+/// One verification: the file and what the checks found so far.
+struct Session<'a> {
+    raw: Raw<'a>,
+    options: &'a Options<'a>,
+    checks: BTreeMap<CheckName, Check>,
+    facts: Facts,
+}
+
+impl<'a> Session<'a> {
+    fn new(raw: Raw<'a>, options: &'a Options<'a>) -> Self {
+        let facts = Facts {
+            body_sha256: Some(sha256(raw.body())),
+            capsule_hash: Some(raw.capsule_hash()),
+            core_hash: Some(raw.core_hash()),
+            insecure_dev: options.insecure_dev,
+            ..Facts::default()
+        };
+        Self { raw, options, checks: BTreeMap::new(), facts }
+    }
+
+    fn run(mut self, trust: Option<&Trust>, now_ms: Option<u64>) -> Report {
+        let result = self.raw.check_capsule_hash();
+        self.note(result);
+        let result = self.raw.signatures();
+        let signatures = self.note(result);
+        let result = self.raw.dependencies();
+        self.note(result);
+        let result = self.raw.manifest();
+        let manifest = self.note(result);
+        let result = self.raw.policy();
+        let policy = self.note(result);
+        let result = self.raw.check_proof();
+        self.note(result);
+        self.pass(CheckName::Form);
+        if let Some(manifest) = &manifest {
+            let result = self.raw.check_facts(manifest);
+            self.note(result);
+            self.pass(CheckName::Hashes);
+            self.state_facts(manifest);
+            self.check_proof_type(manifest);
+            self.check_signatures(manifest, signatures.as_deref(), trust);
+            let checks = signer::check(manifest, &self.facts.signers, trust, now_ms, self.options);
+            checks.into_iter().for_each(|check| self.put(check));
+        }
+        if let (Some(manifest), Some(policy)) = (&manifest, &policy) {
+            let result = self.raw.check_sections(manifest, policy);
+            self.note(result);
+            self.pass(CheckName::Sections);
+        }
+        self.put(not_done(
+            CheckName::Dependencies,
+            ErrorCode::NotLookedAt,
+            "no store of packages and earlier versions was given",
+        ));
+        let artefact = Artefact::Package(self.raw.capsule_hash());
+        let checks = self.checks.into_values().collect();
+        Report::new(artefact, checks, self.facts, self.options.required)
+    }
+
+    /// Keeps a check, unless an earlier step of the decode order spoke for it already.
+    fn put(&mut self, check: Check) {
+        self.checks.entry(check.name).or_insert(check);
+    }
+
+    fn pass(&mut self, name: CheckName) {
+        self.put(passed(name, ""));
+    }
+
+    /// Takes a step's value, or files its error under the check it belongs to.
+    fn note<T>(&mut self, result: Result<T, DecodeError>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.put(failed(check_of(error.code), &error));
+                None
+            }
+        }
+    }
+
+    fn state_facts(&mut self, manifest: &Manifest) {
+        // The keys were checked when the manifest was decoded.
+        let identity = manifest.identity().ok().flatten();
+        self.facts.author = identity.as_ref().map(Identity::id);
+        self.facts.name = Some(manifest.name.clone());
+        self.facts.policy_hash = Some(manifest.policy_hash);
+        self.facts.version = Some(manifest.version.to_string());
+    }
+
+    fn check_proof_type(&mut self, manifest: &Manifest) {
+        let promised = manifest.proof_type;
+        if guard!("format.verify.proof_missing", promised != ProofType::None) {
+            self.put(not_done(
+                CheckName::Proof,
+                ErrorCode::ProofMissing,
+                format!("proof_type is {promised}, and the package carries no proof"),
+            ));
+        }
+    }
+
+    /// Collects the signatures of trailer and envelopes and checks every one by a known key.
+    fn check_signatures(
+        &mut self,
+        manifest: &Manifest,
+        trailer: Option<&[Signature]>,
+        trust: Option<&Trust>,
+    ) {
+        let Some(trailer) = trailer else {
+            return;
+        };
+        let mut signatures = trailer.to_vec();
+        match self.open_envelopes(manifest) {
+            Ok(detached) => signatures.extend(detached),
+            Err(error) => {
+                self.put(failed(CheckName::Statement, &error));
+                return;
+            }
+        }
+        if !self.options.envelopes.is_empty() {
+            self.pass(CheckName::Statement);
+        }
+        let author = manifest.identity().ok().flatten();
+        let mut signed: BTreeSet<(Scope, PublicKey)> = BTreeSet::new();
+        let mut unknown = BTreeSet::new();
+        for signature in &signatures {
+            match find_key(signature, author.as_ref(), trust) {
+                None => {
+                    unknown.insert(signature.keyid);
+                }
+                Some(key) => {
+                    let statement = self.raw.statement(signature.scope, manifest);
+                    let result = verify_statement(&statement, key, &signature.signature);
+                    if self.note(result).is_some() {
+                        signed.insert((signature.scope, key.clone()));
+                    }
+                }
+            }
+        }
+        self.facts.unknown_signers = unknown.into_iter().collect();
+        self.facts.signers = signers(&signed, author.as_ref(), trust);
+        self.conclude_signature(author.as_ref(), &signed);
+    }
+
+    fn open_envelopes(&self, manifest: &Manifest) -> Result<Vec<Signature>, DecodeError> {
+        let open = |(file_name, bytes): &(&str, &[u8])| {
+            let EnvelopeName { scope, suite, keyid } = EnvelopeName::parse(file_name)?;
+            let envelope = Envelope::decode(bytes)?;
+            let statement = self.raw.statement(scope, manifest);
+            envelope.check(&Expected { statement: &statement, suite, key_id: keyid })?;
+            Ok(Signature { scope, suite, keyid, signature: envelope.signature().to_vec() })
+        };
+        self.options.envelopes.iter().map(open).collect()
+    }
+
+    fn conclude_signature(
+        &mut self,
+        author: Option<&Identity>,
+        signed: &BTreeSet<(Scope, PublicKey)>,
+    ) {
+        let Some(author) = author else {
+            // Anyone can append a signature by an unknown key, so that alone changes nothing.
+            if !signed.is_empty() {
+                self.pass(CheckName::Signature);
+            }
+            return;
+        };
+        let missing =
+            author.keys().iter().find(|key| !signed.contains(&(Scope::Author, (*key).clone())));
+        match missing {
+            Some(key) if guard!("format.verify.author_signed", true) => self.put(not_done(
+                CheckName::Signature,
+                ErrorCode::SignatureMissing,
+                format!("author key {key} did not sign"),
+            )),
+            _ => self.put(passed(CheckName::Signature, format!("{} valid", signed.len()))),
+        }
+    }
+}
+
+/// Finds the key of a signature among the author's keys and, for a publisher, the trust roots.
+fn find_key<'a>(
+    signature: &Signature,
+    author: Option<&'a Identity>,
+    trust: Option<&'a Trust>,
+) -> Option<&'a PublicKey> {
+    let own = author.into_iter().flat_map(Identity::keys);
+    let roots = trust.into_iter().flat_map(|trust| &trust.keys);
+    let publishers = roots
+        .filter(|_| signature.scope == Scope::Publisher)
+        .flat_map(|entry| entry.identity.keys());
+    own.chain(publishers).find(|key| key.id() == signature.keyid)
+}
+
+/// Returns the identities all of whose keys signed one scope, ascending.
+fn signers(
+    signed: &BTreeSet<(Scope, PublicKey)>,
+    author: Option<&Identity>,
+    trust: Option<&Trust>,
+) -> Vec<crate::key::IdentityId> {
+    let complete = |identity: &&Identity| {
+        Scope::ALL
+            .iter()
+            .any(|scope| identity.keys().iter().all(|key| signed.contains(&(*scope, key.clone()))))
+    };
+    let known = trust.into_iter().flat_map(|trust| &trust.keys).map(|entry| &entry.identity);
+    let ids: BTreeSet<_> =
+        author.into_iter().chain(known).filter(complete).map(Identity::id).collect();
+    ids.into_iter().collect()
+}

@@ -1,0 +1,310 @@
+//! The report of a verification and its canonical bytes.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use kapsule_abi::ErrorCode;
+
+use crate::Digest;
+use crate::json::{self, Value};
+use crate::key::{IdentityId, KeyId};
+use crate::manifest::names;
+use crate::package::{CoreHash, PackageId};
+use crate::policy::PolicyHash;
+
+/// Value of `schema` in a report.
+pub(super) const SCHEMA: &str = "kapsule/report/1";
+
+names! {
+    /// How far a verification got, in ascending order.
+    Level {
+        /// A check failed, or one that every artefact needs was not done.
+        Rejected = "rejected",
+        /// The bytes are what they say they are.
+        ProofOnly = "proof-only",
+        /// And the verifier's own trust roots and policies accept them.
+        PolicyEnforced = "policy-enforced",
+        /// And everything they refer to was looked at.
+        AuditReady = "audit-ready",
+    }
+}
+
+names! {
+    /// A named check of a package, in the order of the table of checks.
+    CheckName {
+        /// Every byte form.
+        Form = "form",
+        /// Digests and facts stated twice.
+        Hashes = "hashes",
+        /// Detached envelopes carry the derived statement.
+        Statement = "statement",
+        /// Signatures by known keys verify, and every author key signed.
+        Signature = "signature",
+        /// Dependency order, payload kind, resources and fees.
+        Sections = "sections",
+        /// The promised proof verifies.
+        Proof = "proof",
+        /// The trust roots list the author for this package.
+        SignerTrusted = "signer.trusted",
+        /// Enough trusted identities signed.
+        SignerQuorum = "signer.quorum",
+        /// Every package of the closure is present and no version went back.
+        Dependencies = "dependencies",
+        /// The encrypted payload was opened.
+        Opened = "opened",
+    }
+}
+
+impl CheckName {
+    /// Returns the lowest level that needs this check to pass.
+    #[must_use]
+    pub const fn level(self) -> Level {
+        match self {
+            Self::Form
+            | Self::Hashes
+            | Self::Statement
+            | Self::Signature
+            | Self::Sections
+            | Self::Proof => Level::ProofOnly,
+            Self::SignerTrusted | Self::SignerQuorum => Level::PolicyEnforced,
+            Self::Dependencies | Self::Opened => Level::AuditReady,
+        }
+    }
+}
+
+/// What came of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckResult {
+    /// It holds.
+    Pass,
+    /// It contradicts.
+    Fail(ErrorCode),
+    /// It could not be made; never counted as success.
+    NotDone(ErrorCode),
+}
+
+impl CheckResult {
+    /// Returns `pass`, `fail` or `not-done`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail(_) => "fail",
+            Self::NotDone(_) => "not-done",
+        }
+    }
+
+    /// Returns the code, unless the check passed.
+    #[must_use]
+    pub const fn code(self) -> Option<ErrorCode> {
+        match self {
+            Self::Pass => None,
+            Self::Fail(code) | Self::NotDone(code) => Some(code),
+        }
+    }
+}
+
+/// One check of a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Which check.
+    pub name: CheckName,
+    /// What came of it.
+    pub result: CheckResult,
+    /// Free text in one line, not part of what equal inputs make equal.
+    pub detail: String,
+}
+
+/// What a report is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Artefact {
+    /// A package with this `capsule_hash`.
+    Package(PackageId),
+    /// A file that cannot be read, with this SHA-256.
+    Unknown(Digest),
+}
+
+/// What was derived from the artefact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Author identity.
+    pub author: Option<IdentityId>,
+    /// SHA-256 of the body.
+    pub body_sha256: Option<Digest>,
+    /// `capsule_hash` as computed.
+    pub capsule_hash: Option<PackageId>,
+    /// `core_hash` as computed.
+    pub core_hash: Option<CoreHash>,
+    /// Whether insecure development keys were allowed.
+    pub insecure_dev: bool,
+    /// Name of the package.
+    pub name: Option<String>,
+    /// Digest of the policy section.
+    pub policy_hash: Option<PolicyHash>,
+    /// Identities all of whose keys signed, ascending.
+    pub signers: Vec<IdentityId>,
+    /// Key ids of signatures by keys that the verifier does not know, ascending.
+    pub unknown_signers: Vec<KeyId>,
+    /// Version of the package.
+    pub version: Option<String>,
+}
+
+/// What a verifier found.
+///
+/// It holds no time, host name or path: equal inputs give equal bytes but for the details.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What was verified.
+    pub artefact: Artefact,
+    /// The checks that apply, in the order of [`CheckName`].
+    pub checks: Vec<Check>,
+    /// What was derived.
+    pub facts: Facts,
+    /// Verdict.
+    pub level: Level,
+    /// Level that the verifier required.
+    pub required: Level,
+    /// Code of the first check that stands in the way, if the artefact was not accepted.
+    pub error_code: Option<ErrorCode>,
+}
+
+impl Report {
+    /// Draws the verdict from the checks, which stand in the order of [`CheckName`].
+    pub(super) fn new(
+        artefact: Artefact,
+        checks: Vec<Check>,
+        facts: Facts,
+        required: Level,
+    ) -> Self {
+        let level = verdict(&checks, facts.insecure_dev);
+        let failed = checks.iter().find_map(|check| match check.result {
+            CheckResult::Fail(code) => Some(code),
+            _ => None,
+        });
+        let undone = || {
+            let needed = checks.iter().filter(|check| check.name.level() <= required);
+            needed.filter_map(|check| check.result.code()).next()
+        };
+        let accepted = level >= required && level > Level::Rejected;
+        // Under insecure development keys every check may pass and the level still be too low.
+        let stopped = || failed.or_else(undone).or(Some(ErrorCode::TestKeyRefused));
+        let error_code = if accepted { None } else { stopped() };
+        Self { artefact, checks, facts, level, required, error_code }
+    }
+
+    /// Tells whether the verdict reaches the required level.
+    #[must_use]
+    pub const fn is_accepted(&self) -> bool {
+        self.error_code.is_none()
+    }
+
+    /// Returns the process exit code: 0 if accepted, else that of `error_code`.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.error_code.map_or(0, ErrorCode::exit_code)
+    }
+
+    /// Returns the result of a check, or `None` where it does not apply.
+    #[must_use]
+    pub fn result(&self, name: CheckName) -> Option<CheckResult> {
+        self.checks.iter().find(|check| check.name == name).map(|check| check.result)
+    }
+
+    /// Encodes the report as RJSON.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        json::encode(&self.to_value())
+    }
+
+    /// Returns the report as an RJSON value, for a tool that prints it with other data.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        let (kind, id) = match self.artefact {
+            Artefact::Package(id) => ("package", *id.digest()),
+            Artefact::Unknown(id) => ("unknown", id),
+        };
+        let status = if self.is_accepted() { "ACCEPT" } else { "REJECT" };
+        let mut members: BTreeMap<String, Value> = BTreeMap::new();
+        let mut put = |name: &str, value: Value| members.insert(name.to_string(), value);
+        put("artefact", Value::object([("id", id.into()), ("kind", kind.into())]));
+        put("checks", Value::array(self.checks.iter().map(Check::to_value)));
+        if let Some(code) = self.error_code {
+            put("error_code", short_code(code).into());
+        }
+        put("facts", self.facts.to_value());
+        put("level", self.level.name().into());
+        put("required", self.required.name().into());
+        put("schema", SCHEMA.into());
+        put("status", status.into());
+        Value::Object(members)
+    }
+}
+
+/// Returns the highest level whose checks all pass.
+fn verdict(checks: &[Check], insecure_dev: bool) -> Level {
+    let mut level = if insecure_dev { Level::ProofOnly } else { Level::AuditReady };
+    for check in checks {
+        let cap = match (check.result, check.name) {
+            (CheckResult::Pass, _) => continue,
+            (CheckResult::Fail(_), _) => Level::Rejected,
+            // An absent proof leaves what the signatures prove.
+            (CheckResult::NotDone(_), CheckName::Proof) => Level::ProofOnly,
+            (CheckResult::NotDone(_), name) => below(name.level()),
+        };
+        level = level.min(cap);
+    }
+    level
+}
+
+const fn below(level: Level) -> Level {
+    match level {
+        Level::AuditReady => Level::PolicyEnforced,
+        Level::PolicyEnforced => Level::ProofOnly,
+        Level::ProofOnly | Level::Rejected => Level::Rejected,
+    }
+}
+
+/// Returns a code as reports have it, for example `E033`.
+fn short_code(code: ErrorCode) -> String {
+    format!("E{:03}", code.number())
+}
+
+impl Check {
+    fn to_value(&self) -> Value {
+        let mut members = Vec::from([
+            ("detail", Value::from(self.detail.as_str())),
+            ("name", self.name.name().into()),
+            ("result", self.result.name().into()),
+        ]);
+        if let Some(code) = self.result.code() {
+            members.push(("code", short_code(code).into()));
+        }
+        Value::object(members)
+    }
+}
+
+impl Facts {
+    fn to_value(&self) -> Value {
+        let hex = |id: &dyn core::fmt::Display| Value::Text(id.to_string());
+        let mut members = Vec::from([
+            ("ignored", Value::Array(Vec::new())),
+            ("insecure_dev", self.insecure_dev.into()),
+            ("signers", Value::array(self.signers.iter().map(|id| hex(id)))),
+            ("unknown_signers", Value::array(self.unknown_signers.iter().map(|id| hex(id)))),
+        ]);
+        let optional = [
+            ("author", self.author.as_ref().map(|id| hex(id))),
+            ("body_sha256", self.body_sha256.as_ref().map(|id| hex(id))),
+            ("capsule_hash", self.capsule_hash.as_ref().map(|id| hex(id))),
+            ("core_hash", self.core_hash.as_ref().map(|id| hex(id))),
+            ("name", self.name.as_ref().map(|name| hex(name))),
+            ("policy_hash", self.policy_hash.as_ref().map(|id| hex(id))),
+            ("version", self.version.as_ref().map(|version| hex(version))),
+        ];
+        let present = optional.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        members.extend(present);
+        Value::object(members)
+    }
+}

@@ -1,0 +1,51 @@
+//! Group `keys`: key text, identities, signatures, key files and `.pub` lines.
+
+use kapsule_format::cbor::{self, FromValue};
+use kapsule_format::hash::decode_hex;
+use kapsule_format::key::{
+    Identity, KeyFile, PublicKey, PublicLine, SecretKey, Suite, is_published_test_key,
+};
+
+use super::{Case, Verdict};
+
+pub(crate) fn judge(case: &Case) -> Verdict {
+    match case.text("function") {
+        "key_text" => {
+            let key: PublicKey = case.text("key").parse()?;
+            assert_eq!(key.to_string(), case.text("key"));
+            Ok(key.id().to_string())
+        }
+        "identity" => {
+            let bytes = case.bytes("bytes");
+            let identity = Identity::from_value(cbor::decode(&bytes)?)?;
+            assert_eq!(cbor::encode(&identity.to_cbor()), bytes);
+            Ok(identity.id().to_string())
+        }
+        "sign" => {
+            let seed = decode_hex(case.text("seed")).unwrap();
+            let signature =
+                SecretKey::from_seed(Suite::Ed25519, &seed)?.sign(&case.bytes("message"));
+            Ok(data_encoding::HEXLOWER.encode(&signature))
+        }
+        "verify" => {
+            let key: PublicKey = case.text("key").parse()?;
+            key.verify(&case.bytes("message"), &case.bytes("signature"))?;
+            Ok("valid".to_owned())
+        }
+        "key_file" => {
+            let file = KeyFile::decode(case.text("json").as_bytes())?;
+            assert_eq!(file.encode().as_slice(), case.text("json").as_bytes());
+            Ok(format!("{} {:?} {}", file.created_ms, file.uses, file.secret.public()))
+        }
+        "pub_line" => {
+            let line: PublicLine = case.text("line").parse()?;
+            assert_eq!(line.to_string(), case.text("line"));
+            Ok(format!("{} {}", line.label(), line.key().id()))
+        }
+        "test_key" => {
+            let key: PublicKey = case.text("key").parse()?;
+            Ok(is_published_test_key(&key).to_string())
+        }
+        other => panic!("unknown function {other}"),
+    }
+}

@@ -1,0 +1,66 @@
+"""What the foreign checks share: a throwaway home, and packages made by the `kapsule` command."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+COMMAND = os.environ.get("KAPSULE") or sys.exit("set KAPSULE to the built command")
+
+HEADER_BYTES = 61
+HASH_AT = 29
+
+
+class Home:
+    """A throwaway home with one key, `author`."""
+
+    def __init__(self):
+        self._folder = tempfile.TemporaryDirectory(prefix="kapsule-foreign-")
+        self.path = pathlib.Path(self._folder.name)
+        self.run("key", "new", "author")
+
+    def run(self, *arguments, expect=0):
+        """Runs the command and returns what it printed; another exit code than `expect` fails."""
+        environment = dict(os.environ, KAPSULE_HOME=str(self.path / "home"))
+        done = subprocess.run(
+            [COMMAND, *map(str, arguments)],
+            env=environment,
+            cwd=self.path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != expect:
+            sys.exit(
+                f"kapsule {arguments}: exit {done.returncode}, expected {expect}\n{done.stderr}"
+            )
+        return done.stdout
+
+    def package(self, name, *, sign):
+        """Packs a standard module, signed by `author` on request, and returns its path."""
+        manifest = ROOT / "examples" / "packages" / f"{name}.toml"
+        target = self.path / f"{name}.mod"
+        payload = ROOT / "modules" / "artifacts" / f"{name}.wasm"
+        key = ["--key", "author"] if sign else []
+        self.run("pack", manifest, "--payload", payload, *key, "-o", target)
+        return target
+
+    def json(self, *arguments):
+        """Returns the last object that the command printed with `--json`."""
+        return json.loads(self.run(*arguments, "--json").strip().splitlines()[-1])
+
+
+def body_length(data):
+    """Returns the length of header and sections, read from the header alone."""
+    number = lambda start, end: int.from_bytes(data[start:end], "big")
+    sections = [(5, 9), (9, 17), (17, 21), (21, 25), (25, 29)]
+    return HEADER_BYTES + sum(number(*place) for place in sections)
+
+
+def fail_unless(condition, message):
+    """Ends the check with `message` unless the condition holds."""
+    if not condition:
+        sys.exit(f"FAILED: {message}")

@@ -1,0 +1,54 @@
+"""Independent Python references agree with what the standard modules compute.
+
+trust: networkx personalised PageRank to 1e-6, maximum flow, blocks; rank: a float reference.
+The sample data is always checked; the real data sets where `KAPSULE_DATA` or ../shared/data has
+them.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+from lib.kapsule import ROOT, Home, fail_unless
+
+SAMPLES = ROOT / "examples" / "data"
+REAL = pathlib.Path(os.environ.get("KAPSULE_DATA") or ROOT.parent / "shared" / "data")
+
+
+def reference(module, *arguments):
+    script = ROOT / "modules" / module / "reference" / "check.py"
+    done = subprocess.run([sys.executable, script, *map(str, arguments)])
+    fail_unless(done.returncode == 0, f"{module}/reference/check.py {arguments}")
+
+
+def check_trust(home, package, csv, viewer, label):
+    given, output = home.path / f"{label}.trust-input", home.path / f"{label}.trust-output"
+    home.run("convert", "trust", csv, "--viewer", viewer, "-o", given)
+    same = home.path / f"{label}.reference-input"
+    reference("trust", "input", csv, "--viewer", viewer, "-o", same)
+    fail_unless(given.read_bytes() == same.read_bytes(), f"{label}: two converters disagree")
+    home.run("run", package, "--grant", "trust.graph", "--input", given, "--output", output)
+    reference("trust", "compare", given, output)
+    return output
+
+
+def check_rank(home, package, csv, scores, label):
+    given, output = home.path / f"{label}.rank-input", home.path / f"{label}.rank-output"
+    trust = ["--trust", scores] if scores else []
+    home.run("convert", "feed", csv, *trust, "-o", given)
+    home.run("run", package, "--input", given, "--output", output)
+    reference("rank", "compare", given, output)
+
+
+reference("trust", "self-test")
+reference("rank", "self-test")
+home = Home()
+trust, rank = home.package("trust", sign=True), home.package("rank", sign=True)
+scores = check_trust(home, trust, SAMPLES / "trust-sample.csv", "ada", "sample")
+check_rank(home, rank, SAMPLES / "feed-sample.csv", scores, "sample")
+if REAL.is_dir():
+    check_trust(home, trust, REAL / "bitcoin-otc-trust.csv", "35", "otc")
+    check_rank(home, rank, REAL / "hacker-news-2016.csv", None, "hn")
+else:
+    print(f"skipped: no real data in {REAL}")

@@ -1,0 +1,172 @@
+//! `soak NAME`: runs that take hours, each with its full size unless the environment says less.
+//!
+//! `KAPSULE_SOAK_MODULES`, `KAPSULE_SOAK_SEED` and `KAPSULE_SOAK_SECONDS` set sizes; an option on
+//! the command line wins over them.
+
+use crate::failure::Failure;
+use crate::guards;
+use crate::process;
+use crate::toml_file;
+use crate::tree::Tree;
+use crate::ui;
+use toml::de::DeValue;
+
+/// An option of a long run.
+struct Setting {
+    flag: &'static str,
+    variable: &'static str,
+    default: &'static str,
+}
+
+/// One long run.
+struct Soak {
+    name: &'static str,
+    about: &'static str,
+    settings: &'static [Setting],
+    run: fn(&Tree, &[String]) -> Result<(), Failure>,
+}
+
+const SOAKS: &[Soak] = &[
+    Soak {
+        name: "differential",
+        about: "random modules on both engines agree in everything that is hashed",
+        settings: &[
+            Setting { flag: "--modules", variable: "KAPSULE_SOAK_MODULES", default: "100000" },
+            Setting { flag: "--seed", variable: "KAPSULE_SOAK_SEED", default: "1" },
+        ],
+        run: differential,
+    },
+    Soak {
+        name: "fuzz",
+        about: "every target of fuzz/ for some time each, with coverage (needs cargo-fuzz)",
+        settings: &[Setting {
+            flag: "--seconds",
+            variable: "KAPSULE_SOAK_SECONDS",
+            default: "3600",
+        }],
+        run: fuzz,
+    },
+    Soak {
+        name: "guards",
+        about: "every guard is switched off in turn, and the report is written",
+        settings: &[],
+        run: all_guards,
+    },
+];
+
+/// Runs the long run that the first argument names.
+pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<(), Failure> {
+    let name = args.first().map_or("", String::as_str);
+    let Some(soak) = SOAKS.iter().find(|soak| soak.name == name) else {
+        let names: Vec<String> =
+            SOAKS.iter().map(|soak| format!("  {:<13} {}", soak.name, soak.about)).collect();
+        return Err(Failure::Usage(format!("soak `{name}`, allowed:\n{}", names.join("\n"))));
+    };
+    let args = sized(soak.settings, &args[1..], |variable| std::env::var(variable).ok())?;
+    ui::line(&format!("soak {name} {}", args.join(" ")));
+    (soak.run)(tree, &args)
+}
+
+/// Returns every setting with its value: from the command line, the environment, or the default.
+fn sized(
+    settings: &[Setting],
+    args: &[String],
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Vec<String>, Failure> {
+    for pair in args.chunks(2) {
+        if pair.len() != 2 || !settings.iter().any(|setting| setting.flag == pair[0]) {
+            let flags: Vec<&str> = settings.iter().map(|setting| setting.flag).collect();
+            let text = format!("option `{}`, allowed: {} with a value", pair[0], flags.join(", "));
+            return Err(Failure::Usage(text));
+        }
+    }
+    let given =
+        |flag: &str| args.chunks(2).find(|pair| pair[0] == flag).map(|pair| pair[1].clone());
+    let value = |setting: &Setting| {
+        given(setting.flag)
+            .or_else(|| variable(setting.variable))
+            .unwrap_or_else(|| setting.default.to_owned())
+    };
+    Ok(settings.iter().flat_map(|one| [one.flag.to_owned(), value(one)]).collect())
+}
+
+/// Runs random modules on both engines.
+fn differential(tree: &Tree, args: &[String]) -> Result<(), Failure> {
+    let soak = process::built(tree, "soak")?;
+    let mut command = process::command(tree, &soak.display().to_string());
+    process::run(command.arg("differential").args(args))
+}
+
+/// Runs every fuzz target; what it finds new stays outside the tree until someone commits it.
+fn fuzz(tree: &Tree, args: &[String]) -> Result<(), Failure> {
+    if !process::is_present(tree, "cargo", &["+nightly", "fuzz", "--version"]) {
+        let text = "no cargo-fuzz: cargo install cargo-fuzz && rustup toolchain install nightly";
+        return Err(Failure::shape("soak fuzz", text));
+    }
+    tree.copy_lock_file("fuzz")?;
+    let limit = format!("-max_total_time={}", args[1]);
+    for target in fuzz_targets(tree)? {
+        let found = tree.path(&format!("target/fuzz-corpus/{target}"));
+        std::fs::create_dir_all(&found).map_err(Failure::io(&found))?;
+        let committed = tree.path(&format!("fuzz/corpus/{target}"));
+        let mut command = process::cargo(tree, &["+nightly", "fuzz", "run", &target]);
+        command.arg(&found);
+        if committed.is_dir() {
+            command.arg(&committed);
+        }
+        process::run(command.args(["--", &limit]))?;
+    }
+    Ok(())
+}
+
+/// Returns the names of the fuzz targets from their manifest.
+fn fuzz_targets(tree: &Tree) -> Result<Vec<String>, Failure> {
+    toml_file::with_file(tree, "fuzz/Cargo.toml", |table| {
+        let targets = toml_file::at(table, &["bin"]).and_then(DeValue::as_array);
+        let names = targets.into_iter().flatten().filter_map(|target| {
+            target.get_ref().get("name")?.get_ref().as_str().map(str::to_owned)
+        });
+        names.collect()
+    })
+}
+
+/// Tries every guard and writes the report.
+fn all_guards(tree: &Tree, _: &[String]) -> Result<(), Failure> {
+    guards::run(tree, &["--report".to_owned()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: &[Setting] = &[
+        Setting { flag: "--modules", variable: "M", default: "9" },
+        Setting { flag: "--seed", variable: "S", default: "1" },
+    ];
+
+    /// Returns the settings for a command line in an environment that sets `M` to 5.
+    fn settings(line: &str) -> Result<String, Failure> {
+        let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let variable = |name: &str| (name == "M").then(|| "5".to_owned());
+        sized(SETTINGS, &args, variable).map(|args| args.join(" "))
+    }
+
+    #[test]
+    fn an_option_wins_over_the_environment_and_that_over_the_default() {
+        assert_eq!(settings("").unwrap(), "--modules 5 --seed 1");
+        assert_eq!(settings("--modules 3").unwrap(), "--modules 3 --seed 1");
+        assert_eq!(settings("--seed 2 --modules 3").unwrap(), "--modules 3 --seed 2");
+        assert!(settings("--modules").is_err());
+        assert!(settings("--other 1").is_err());
+    }
+
+    #[test]
+    fn every_fuzz_target_has_its_file() {
+        let tree = Tree::of_repository().unwrap();
+        let targets = fuzz_targets(&tree).unwrap();
+        assert!(!targets.is_empty());
+        for target in targets {
+            assert!(tree.path(&format!("fuzz/targets/{target}.rs")).is_file(), "{target}");
+        }
+    }
+}
