@@ -16,6 +16,8 @@ const CHECKS: &str = "tests/foreign";
 const PACKAGES: &[(&str, &str)] = &[
     ("cryptography>=45", "cryptography"),
     ("networkx>=3,<4", "networkx"),
+    ("numpy>=2,<3", "numpy"),
+    ("scipy>=1.13,<2", "scipy"),
     ("securesystemslib>=1.3,<2", "securesystemslib"),
 ];
 

@@ -1,0 +1,3 @@
+//! The modules that were built with this SDK.
+
+mod artifacts;
