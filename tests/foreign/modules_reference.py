@@ -24,7 +24,7 @@ def reference(module, *arguments):
 
 def check_trust(home, package, csv, viewer, label):
     given, output = home.path / f"{label}.trust-input", home.path / f"{label}.trust-output"
-    home.run("convert", "trust", csv, "--viewer", viewer, "-o", given)
+    home.run("convert", "otc", csv, "--viewer", viewer, "-o", given)
     same = home.path / f"{label}.reference-input"
     reference("trust", "input", csv, "--viewer", viewer, "-o", same)
     fail_unless(given.read_bytes() == same.read_bytes(), f"{label}: two converters disagree")
@@ -36,7 +36,7 @@ def check_trust(home, package, csv, viewer, label):
 def check_rank(home, package, csv, scores, label):
     given, output = home.path / f"{label}.rank-input", home.path / f"{label}.rank-output"
     trust = ["--trust", scores] if scores else []
-    home.run("convert", "feed", csv, *trust, "-o", given)
+    home.run("convert", "hn", csv, *trust, "-o", given)
     home.run("run", package, "--input", given, "--output", output)
     reference("rank", "compare", given, output)
 

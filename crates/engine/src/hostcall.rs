@@ -1,0 +1,395 @@
+//! The one meaning of every hostcall, shared by the backends.
+//!
+//! A call goes through three steps: [`Request::read`] checks the guest's buffers and copies what
+//! it passes, [`Dispatcher::answer`] decides and records, [`Response::write`] copies the answer
+//! back; only the first and the last touch the guest's memory.
+
+mod answers;
+mod handlers;
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use kapsule_abi::hostcall::HOSTCALLS;
+use kapsule_abi::{
+    Access, BUFFER_BYTES_MAX, Errno, Hostcall, Length, Limit, Outcome, Rule, Trap, ValueType, guard,
+};
+use kapsule_format::policy::Limits;
+use kapsule_format::random::Random;
+use kapsule_format::transcript::{ENTRIES_MAX, Entry};
+
+pub(crate) use answers::Answers;
+
+use crate::HostError;
+use crate::backend::Fault;
+use crate::replay::Difference;
+
+/// Greatest number of parameters of a hostcall.
+const PARAMS_MAX: usize = 7;
+
+const _: () = {
+    let mut index = 0;
+    while index < HOSTCALLS.len() {
+        assert!(HOSTCALLS[index].params.len() <= PARAMS_MAX, "a request has room for every call");
+        index += 1;
+    }
+};
+
+/// Status word of an answered call.
+pub(crate) const STATUS_ANSWERED: u64 = 0;
+/// Status word of a call that was refused with an error code.
+pub(crate) const STATUS_REFUSED: u64 = 1;
+/// Status word of a call that ends the run, less the number of the reason.
+pub(crate) const STATUS_ENDED: u64 = 2;
+
+/// What the guest passed, copied out of its memory.
+pub(crate) struct Request {
+    hostcall: &'static Hostcall,
+    args: [u64; PARAMS_MAX],
+    /// Fuel that the run has left.
+    remaining: i64,
+    /// The request as the transcript holds it.
+    bytes: Vec<u8>,
+    /// Readable buffers within `bytes`, in signature order.
+    inputs: Vec<Range<usize>>,
+    /// Bytes of all readable buffers together.
+    readable: u64,
+    /// Bytes of the writable buffer.
+    writable: u64,
+}
+
+impl Request {
+    /// Checks every non-empty buffer and copies the readable ones.
+    ///
+    /// Readable buffers above [`BUFFER_BYTES_MAX`] together are not copied, since the call is
+    /// refused anyway.
+    ///
+    /// # Errors
+    /// Trap 9 if a non-empty buffer is not wholly inside the memory.
+    pub(crate) fn read(
+        hostcall: &'static Hostcall,
+        args: &[u64],
+        memory: &[u8],
+        remaining: i64,
+    ) -> Result<Self, Trap> {
+        let mut request = Self {
+            hostcall,
+            args: [0; PARAMS_MAX],
+            remaining,
+            bytes: Vec::new(),
+            inputs: Vec::new(),
+            readable: 0,
+            writable: 0,
+        };
+        for (slot, arg) in request.args.iter_mut().zip(args) {
+            *slot = *arg;
+        }
+        for arg in args {
+            request.bytes.extend_from_slice(&arg.to_le_bytes());
+        }
+        let mut buffers: Vec<&[u8]> = Vec::new();
+        for (index, access, length) in hostcall.buffers() {
+            let length = request.length(length);
+            let found = buffer(memory, request.arg(index), length);
+            if guard!("engine.hostcall.bounds", found.is_none()) {
+                return Err(Trap::HostContractViolated);
+            }
+            match access {
+                Access::Read => {
+                    request.readable = request.readable.saturating_add(length);
+                    buffers.push(found.and_then(|range| memory.get(range)).unwrap_or_default());
+                }
+                Access::Write => request.writable = request.writable.saturating_add(length),
+            }
+        }
+        if request.readable <= u64::from(BUFFER_BYTES_MAX) {
+            for bytes in buffers {
+                let start = request.bytes.len();
+                request.bytes.extend_from_slice(bytes);
+                request.inputs.push(start..request.bytes.len());
+            }
+        }
+        Ok(request)
+    }
+
+    /// Returns argument `index` as recorded: i32 zero-extended.
+    fn arg(&self, index: usize) -> u64 {
+        self.args.get(index).copied().unwrap_or_default()
+    }
+
+    /// Returns argument `index` as 32 bits.
+    #[expect(clippy::cast_possible_truncation, reason = "an i32 argument was zero-extended")]
+    fn arg32(&self, index: usize) -> u32 {
+        self.arg(index) as u32
+    }
+
+    fn length(&self, length: Length) -> u64 {
+        match length {
+            Length::Param(index) => self.arg(usize::from(index)),
+            Length::Fixed(bytes) => u64::from(bytes),
+        }
+    }
+
+    /// Returns readable buffer `index`, counted among the readable ones.
+    fn input(&self, index: usize) -> &[u8] {
+        let range = self.inputs.get(index).cloned().unwrap_or_default();
+        self.bytes.get(range).unwrap_or_default()
+    }
+
+    /// Returns the length of the writable buffer, 0 where the call has none.
+    fn capacity(&self) -> usize {
+        usize::try_from(self.writable.min(u64::from(BUFFER_BYTES_MAX))).unwrap_or_default()
+    }
+}
+
+/// Returns where a buffer lies; one of length 0 is not looked at, whatever its pointer.
+fn buffer(memory: &[u8], pointer: u64, length: u64) -> Option<Range<usize>> {
+    if length == 0 {
+        return Some(0..0);
+    }
+    let end = pointer.checked_add(length)?;
+    let range = usize::try_from(pointer).ok()?..usize::try_from(end).ok()?;
+    (range.end <= memory.len()).then_some(range)
+}
+
+/// What the guest is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Response {
+    /// Result word, i32 zero-extended; none for a call without result.
+    pub(crate) result: Option<u64>,
+    /// Bytes for the writable buffer.
+    written: Vec<u8>,
+}
+
+impl Response {
+    /// Copies the written bytes into the guest's buffer.
+    pub(crate) fn write(&self, hostcall: &Hostcall, args: &[u64], memory: &mut [u8]) {
+        let writable = hostcall.buffers().find(|(_, access, _)| *access == Access::Write);
+        let Some((index, ..)) = writable else { return };
+        let pointer = args.get(index).copied().unwrap_or_default();
+        let range = buffer(memory, pointer, self.written.len() as u64).unwrap_or_default();
+        if let Some(target) = memory.get_mut(range).filter(|to| to.len() == self.written.len()) {
+            target.copy_from_slice(&self.written);
+        }
+    }
+
+    /// Returns the bytes that the transcript holds.
+    fn record(&self, hostcall: &Hostcall) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if let Some(result) = self.result {
+            bytes.extend_from_slice(&result.to_le_bytes());
+        }
+        if hostcall.buffers().any(|(_, access, _)| access == Access::Write) {
+            bytes.extend_from_slice(&(self.written.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(&self.written);
+        }
+        bytes
+    }
+}
+
+/// What a handler decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// The result, and bytes for the writable buffer.
+    Answered(i64, Vec<u8>),
+    /// An error code for the guest.
+    Refused(Errno),
+    /// The run ends at a limit.
+    Limit(Limit),
+    /// The run ends because of a rule.
+    Denied(Rule),
+}
+
+impl Reply {
+    fn status(&self) -> u64 {
+        match self {
+            Self::Answered(..) => STATUS_ANSWERED,
+            Self::Refused(_) => STATUS_REFUSED,
+            Self::Limit(limit) => STATUS_ENDED + *limit as u64,
+            Self::Denied(rule) => STATUS_ENDED + *rule as u64,
+        }
+    }
+
+    /// Returns the outcome of a run that ends here.
+    const fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Answered(..) | Self::Refused(_) => None,
+            Self::Limit(limit) => Some(Outcome::LimitReached(*limit)),
+            Self::Denied(rule) => Some(Outcome::Denied(*rule)),
+        }
+    }
+
+    fn into_response(self, hostcall: &Hostcall) -> Response {
+        let (result, written) = match self {
+            Self::Answered(result, written) => (result, written),
+            Self::Refused(errno) => (i64::from(errno as i32), Vec::new()),
+            Self::Limit(_) | Self::Denied(_) => (0, Vec::new()),
+        };
+        let result = hostcall.result.map(|value_type| match value_type {
+            ValueType::I32 => result.cast_unsigned() & u64::from(u32::MAX),
+            ValueType::I64 => result.cast_unsigned(),
+        });
+        Response { result, written }
+    }
+}
+
+/// One line that a guest logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// Severity: 0 error, 1 warn, 2 info, 3 debug, 4 trace.
+    pub level: u8,
+    /// The line as the guest gave it; nothing says that it is UTF-8.
+    pub bytes: Vec<u8>,
+}
+
+/// What a dispatcher is told of the run.
+pub(crate) struct Setting<'a> {
+    pub(crate) input: Option<&'a [u8]>,
+    pub(crate) limits: Limits,
+    pub(crate) fuel: u64,
+    pub(crate) seed: [u8; 32],
+    pub(crate) deadline: Option<&'a dyn Fn() -> bool>,
+    pub(crate) transcript_bytes_max: u64,
+}
+
+/// Decides, limits and records the hostcalls of one run.
+pub(crate) struct Dispatcher<'a> {
+    setting: Setting<'a>,
+    answers: Answers<'a>,
+    random: Random,
+    pub(crate) record: Record,
+    /// How the run ended, once a hostcall ended it.
+    pub(crate) outcome: Option<Outcome>,
+    /// Where a replay left its transcript.
+    pub(crate) difference: Option<Difference>,
+}
+
+/// What a run leaves behind besides its state.
+#[derive(Default)]
+pub(crate) struct Record {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) output: Vec<u8>,
+    pub(crate) logs: Vec<LogLine>,
+    pub(crate) log_bytes: u64,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    transcript_bytes: u64,
+}
+
+impl<'a> Dispatcher<'a> {
+    pub(crate) fn new(setting: Setting<'a>, answers: Answers<'a>) -> Self {
+        Self {
+            random: Random::new(setting.seed),
+            setting,
+            answers,
+            record: Record::default(),
+            outcome: None,
+            difference: None,
+        }
+    }
+
+    #[cfg(feature = "jit")]
+    pub(crate) const fn has_deadline(&self) -> bool {
+        self.setting.deadline.is_some()
+    }
+
+    /// Looks at the deadline.
+    pub(crate) fn check_deadline(&self) -> Result<(), HostError> {
+        let passed = self.setting.deadline.is_some_and(|deadline| deadline());
+        if guard!("engine.run.deadline", passed) {
+            return Err(HostError::Deadline);
+        }
+        Ok(())
+    }
+
+    /// Does one hostcall whole and returns its result word.
+    pub(crate) fn call(
+        &mut self,
+        hostcall: &'static Hostcall,
+        args: &[u64],
+        memory: &mut [u8],
+        remaining: i64,
+    ) -> Result<Option<u64>, Fault> {
+        let request = Request::read(hostcall, args, memory, remaining).map_err(Fault::Trap)?;
+        let response = self.answer(request)?;
+        response.write(hostcall, args, memory);
+        Ok(response.result)
+    }
+
+    /// Decides one call and records it.
+    pub(crate) fn answer(&mut self, request: Request) -> Result<Response, Fault> {
+        self.check_deadline().map_err(Fault::Host)?;
+        let fuel = self.setting.fuel.saturating_sub(u64::try_from(request.remaining).unwrap_or(0));
+        let seq = self.record.entries.len() as u64;
+        if let Some(difference) = self.answers.compare_request(seq, fuel, &request) {
+            return Err(self.diverged(difference));
+        }
+        let reply = match self.limit(&request) {
+            Some(reply) => reply,
+            None => match self.handle(&request) {
+                Ok(reply) => reply,
+                Err(handlers::Failure::Host(error)) => return Err(Fault::Host(error)),
+                Err(handlers::Failure::Diverged(difference)) => {
+                    return Err(self.diverged(difference));
+                }
+            },
+        };
+        self.finish(request, fuel, seq, reply)
+    }
+
+    fn diverged(&mut self, difference: Difference) -> Fault {
+        self.difference = Some(difference);
+        Fault::Ended
+    }
+
+    /// Returns how the run ends if this call breaks a limit that every call has.
+    fn limit(&self, request: &Request) -> Option<Reply> {
+        let calls = self.record.entries.len() as u64;
+        // The call that breaks the limit has an entry too, so a full transcript is one call less.
+        let allowed = self.setting.limits.calls.min(ENTRIES_MAX as u64 - 1);
+        if guard!("engine.hostcall.calls", calls >= allowed) {
+            return Some(Reply::Limit(Limit::Calls));
+        }
+        let longer = request.readable.max(request.writable);
+        if guard!("engine.hostcall.length", longer > u64::from(BUFFER_BYTES_MAX)) {
+            return Some(Reply::Denied(Rule::Argument));
+        }
+        None
+    }
+
+    /// Records a decided call.
+    fn finish(
+        &mut self,
+        request: Request,
+        fuel: u64,
+        seq: u64,
+        reply: Reply,
+    ) -> Result<Response, Fault> {
+        let hostcall = request.hostcall;
+        let (status, outcome) = (reply.status(), reply.outcome());
+        let response = reply.into_response(hostcall);
+        let bytes = if outcome.is_some() { Vec::new() } else { response.record(hostcall) };
+        if let Some(difference) = self.answers.compare_response(seq, status, &bytes) {
+            return Err(self.diverged(difference));
+        }
+        let record = &mut self.record;
+        let request_bytes = request.bytes.len().saturating_sub(8 * hostcall.params.len());
+        record.bytes_out = record.bytes_out.saturating_add(request_bytes as u64);
+        record.bytes_in = record.bytes_in.saturating_add(response.written.len() as u64);
+        let grown = (request.bytes.len() as u64).saturating_add(bytes.len() as u64);
+        record.transcript_bytes = record.transcript_bytes.saturating_add(grown);
+        let allowed = self.setting.transcript_bytes_max;
+        if guard!("engine.run.transcript_bytes", record.transcript_bytes > allowed) {
+            return Err(Fault::Host(HostError::TranscriptBytes { allowed }));
+        }
+        record.entries.push(Entry {
+            hostcall: u64::from(hostcall.number),
+            fuel,
+            status,
+            request: request.bytes,
+            response: bytes,
+        });
+        self.outcome = outcome;
+        if outcome.is_some() { Err(Fault::Ended) } else { Ok(response) }
+    }
+}

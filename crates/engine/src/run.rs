@@ -1,0 +1,359 @@
+//! One run: checks the job, calls the entry, says how it ended.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use kapsule_abi::{ABI_NAME, ErrorCode, Hostcall, Limit, Outcome, PAGE_BYTES, Trap, guard};
+use kapsule_format::package::{CoreHash, PackageId};
+use kapsule_format::policy::Policy;
+use kapsule_format::transcript::{
+    End, Header, State, StateHash, Transcript, empty_storage_root, globals_hash, memory_root,
+    output_commitment,
+};
+use kapsule_meter::tables::stack_1;
+use kapsule_meter::{METERING, Profile, exports};
+
+use crate::backend::{Facts, Fault, GlobalValue, Instance, TrapSite};
+use crate::host::Host;
+use crate::hostcall::{Answers, Dispatcher, LogLine, Setting};
+use crate::{Compiled, HostError, Refusal, RunError};
+
+/// Bytes of requests and responses that a transcript may hold unless the caller says otherwise.
+///
+/// Chosen: 1,000,000,000 fuel, the default limit, pays for 8 GB of paged reads, which no host wants
+/// to keep, and 256 MiB leaves room for any run that a person would look at.
+pub const TRANSCRIPT_BYTES_DEFAULT: u64 = 1 << 28;
+
+/// What is to be run, and with what.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    /// `capsule_hash` of the package, for the transcript.
+    pub capsule_hash: PackageId,
+    /// `core_hash` of the package, for the transcript.
+    pub core_hash: CoreHash,
+    /// Profile that the module was metered under, for the transcript.
+    pub profile: Profile,
+    /// Exported function to call.
+    pub entry: &'a str,
+    /// Input bytes.
+    pub input: &'a [u8],
+    /// Effective policy: what the package asks for and the host grants.
+    pub policy: &'a Policy,
+    /// Granted fuel, at most the limit of the policy.
+    pub fuel: u64,
+    /// Granted memory in bytes, at most the limit of the policy; whole pages of it count.
+    pub memory_bytes: u64,
+    /// Seed of `random`: the nonce of the job, or zero bytes.
+    pub seed: [u8; 32],
+    /// Returns `true` once the caller's deadline passed.
+    ///
+    /// It is asked at every hostcall, and on the JIT every few milliseconds in between, where the
+    /// interpreter relies on the fuel limit alone.
+    pub deadline: Option<&'a dyn Fn() -> bool>,
+    /// What to do besides running.
+    pub options: JobOptions,
+}
+
+/// What a run does besides running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobOptions {
+    /// Hash the state at the end and build the transcript; takes about 1 ms per MiB of memory.
+    pub evidence: bool,
+    /// Greatest sum of request and response bytes; more is [`HostError::TranscriptBytes`].
+    pub transcript_bytes_max: u64,
+}
+
+impl Default for JobOptions {
+    fn default() -> Self {
+        Self { evidence: true, transcript_bytes_max: TRANSCRIPT_BYTES_DEFAULT }
+    }
+}
+
+/// What a run consumed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Fuel used; the whole limit if the run was out of fuel.
+    pub fuel: u64,
+    /// Greatest size of linear memory in bytes; memory never shrinks, so it is the last size.
+    pub memory_bytes_peak: u64,
+    /// Recorded hostcalls by number; numbers that were not called are absent.
+    pub hostcalls: BTreeMap<u16, u64>,
+    /// Bytes that hostcalls wrote into guest buffers.
+    pub bytes_in: u64,
+    /// Bytes that hostcalls read from guest buffers.
+    pub bytes_out: u64,
+    /// Bytes of all log lines.
+    pub log_bytes: u64,
+}
+
+/// What is left of a run that ended by itself or by a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it consumed.
+    pub usage: Usage,
+    /// Output bytes up to the end, also if the run did not complete: the transcript commits to
+    /// them, and only a completed run gives them the meaning of a result.
+    pub output: Vec<u8>,
+    /// Log lines up to the end.
+    pub logs: Vec<LogLine>,
+    /// State hash at the end, if [`JobOptions::evidence`] asked for it.
+    pub state_hash: Option<StateHash>,
+    /// Transcript, if [`JobOptions::evidence`] asked for it.
+    pub transcript: Option<Transcript>,
+    /// Where a trap happened, as far as the backend knows.
+    pub trap_site: Option<TrapSite>,
+}
+
+/// Runs one entry of a compiled module.
+///
+/// Takes as long as its fuel, about 1 ms for 1,000,000 fuel on the JIT.
+///
+/// # Errors
+/// [`RunError::Refused`] before anything ran: E127 for fuel or memory above the policy or a
+/// module that starts with more memory than granted, E403 for an import without its grant, E404
+/// for an absent entry.
+/// [`RunError::Host`] if the host failed; a failing guest is an [`Outcome`], not an error.
+///
+/// # Determinism
+/// Depends on the module, the job without its deadline, and what `host` answers.
+/// The backend, the machine and the elapsed time are not part of it.
+///
+/// # Spec
+/// `spec/abi.md`, `spec/transcript.md`.
+pub fn run(compiled: &Compiled, job: &Job<'_>, host: &mut dyn Host) -> Result<Run, RunError> {
+    check(&compiled.facts, job)?;
+    let dispatcher = Dispatcher::new(job.setting(Some(job.input)), Answers::Live(host));
+    let ended = execute(compiled, job, dispatcher)?;
+    Ok(ended.into_run(job))
+}
+
+impl<'a> Job<'a> {
+    /// Returns what a dispatcher needs; `input` is absent where a replay reads it from records.
+    pub(crate) fn setting(&self, input: Option<&'a [u8]>) -> Setting<'a> {
+        Setting {
+            input,
+            limits: self.policy.limits,
+            fuel: self.fuel,
+            seed: self.seed,
+            deadline: self.deadline,
+            transcript_bytes_max: self.options.transcript_bytes_max,
+        }
+    }
+
+    fn pages(&self) -> u64 {
+        self.memory_bytes / u64::from(PAGE_BYTES)
+    }
+
+    fn header(&self) -> Header {
+        Header {
+            capsule_hash: self.capsule_hash,
+            core_hash: self.core_hash,
+            abi: ABI_NAME.to_string(),
+            profile: self.profile.name().to_string(),
+            metering: METERING.to_string(),
+            entry: self.entry.to_string(),
+            fuel: self.fuel,
+            memory_bytes: self.memory_bytes,
+            policy: self.policy.clone(),
+            seed: self.seed,
+            extensions: Vec::new(),
+        }
+    }
+}
+
+/// Refuses a job that asks for what it may not have.
+pub(crate) fn check(facts: &Facts, job: &Job<'_>) -> Result<(), Refusal> {
+    if guard!("engine.run.entry", !facts.entries.contains_key(job.entry)) {
+        let names: Vec<&str> = facts.entries.keys().map(String::as_str).collect();
+        let detail = format!("found no entry {:?}, allowed are {names:?}", job.entry);
+        return Err(Refusal { code: ErrorCode::EntryNotFound, detail });
+    }
+    for hostcall in facts.distinct_imports() {
+        if guard!("engine.run.grant", !granted(hostcall, job.policy)) {
+            let grant = hostcall.grant.map_or("none", |grant| grant.name());
+            let detail = format!("import {} needs the missing grant {grant}", hostcall.name);
+            return Err(Refusal { code: ErrorCode::ImportRefused, detail });
+        }
+    }
+    let limits = &job.policy.limits;
+    if guard!("engine.run.fuel_policy", job.fuel > limits.fuel) {
+        return Err(exceeds("fuel", job.fuel, limits.fuel));
+    }
+    if guard!("engine.run.memory_policy", job.memory_bytes > limits.memory_bytes) {
+        return Err(exceeds("memory bytes", job.memory_bytes, limits.memory_bytes));
+    }
+    let pages_min = facts.memory.map_or(0, |memory| u64::from(memory.pages_min));
+    if guard!("engine.run.memory_initial", pages_min > job.pages()) {
+        return Err(exceeds("initial memory pages", pages_min, job.pages()));
+    }
+    Ok(())
+}
+
+fn granted(hostcall: &Hostcall, policy: &Policy) -> bool {
+    hostcall.grant.is_none() || policy.hostcalls.iter().any(|name| name == hostcall.name)
+}
+
+fn exceeds(what: &str, found: u64, allowed: u64) -> Refusal {
+    let detail = format!("{what} {found} exceed the {allowed} that are allowed");
+    Refusal { code: ErrorCode::ResourcesExceedPolicy, detail }
+}
+
+/// A run that ended, with what is needed to report it.
+pub(crate) struct Ended<'a> {
+    pub(crate) outcome: Option<Outcome>,
+    fuel: u64,
+    memory_bytes: u64,
+    state_hash: Option<StateHash>,
+    trap_site: Option<TrapSite>,
+    pub(crate) dispatcher: Dispatcher<'a>,
+}
+
+/// Sets the module up, calls its start function and its entry, and takes the state.
+pub(crate) fn execute<'a>(
+    compiled: &Compiled,
+    job: &Job<'_>,
+    dispatcher: Dispatcher<'a>,
+) -> Result<Ended<'a>, HostError> {
+    dispatcher.check_deadline()?;
+    let facts = &compiled.facts;
+    let mut instance = compiled.instantiate(dispatcher)?;
+    let pages_max = facts.memory.map_or(0, |memory| u64::from(memory.pages_max)).min(job.pages());
+    let pages_max = u32::try_from(pages_max).unwrap_or(u32::MAX);
+    instance.set_global(exports::FUEL, GlobalValue::Word64(job.fuel))?;
+    instance.set_global(exports::PAGES_MAX, GlobalValue::Word32(pages_max))?;
+    instance.set_global(exports::HOST_SHORT, GlobalValue::Word32(0))?;
+    let called = call(instance.as_mut(), facts.has_start, job.entry)?;
+    let outcome = match called {
+        Ok(code) => Some(Outcome::Completed(code)),
+        Err(Fault::Host(error)) => return Err(error),
+        Err(Fault::Ended) => instance.dispatcher().outcome,
+        Err(Fault::Trap(trap)) => Some(classify(instance.as_mut(), trap)?),
+    };
+    let fuel = match outcome {
+        Some(Outcome::LimitReached(Limit::Fuel)) => job.fuel,
+        _ => job.fuel.saturating_sub(u64::try_from(fuel_left(instance.as_mut())?).unwrap_or(0)),
+    };
+    let state_hash = match job.options.evidence {
+        true => Some(hash_state(instance.as_mut(), facts)?),
+        false => None,
+    };
+    Ok(Ended {
+        outcome,
+        fuel,
+        memory_bytes: instance.memory().len() as u64,
+        state_hash,
+        trap_site: instance.trap_site(),
+        dispatcher: instance.finish(),
+    })
+}
+
+/// Calls the start function, if there is one, and the entry, each on an empty stack.
+fn call(
+    instance: &mut dyn Instance<'_>,
+    has_start: bool,
+    entry: &str,
+) -> Result<Result<u32, Fault>, HostError> {
+    if has_start {
+        instance.set_global(exports::STACK, GlobalValue::Word32(0))?;
+        if let Err(fault) = instance.call(exports::START) {
+            return Ok(Err(fault));
+        }
+    }
+    instance.set_global(exports::STACK, GlobalValue::Word32(0))?;
+    Ok(instance.call(entry).map(|code| code.unwrap_or_default()))
+}
+
+/// Tells the traps that metering injected from those of the module.
+fn classify(instance: &mut dyn Instance<'_>, trap: Trap) -> Result<Outcome, HostError> {
+    if trap != Trap::Unreachable {
+        return Ok(Outcome::Trapped(trap));
+    }
+    if fuel_left(instance)? < 0 {
+        return Ok(Outcome::LimitReached(Limit::Fuel));
+    }
+    if word32(instance, exports::STACK)? > stack_1::HEIGHT_MAX {
+        return Ok(Outcome::Trapped(Trap::StackExhausted));
+    }
+    if word32(instance, exports::HOST_SHORT)? != 0 {
+        return Err(HostError::Memory);
+    }
+    Ok(Outcome::Trapped(Trap::Unreachable))
+}
+
+fn fuel_left(instance: &mut dyn Instance<'_>) -> Result<i64, HostError> {
+    match instance.global(exports::FUEL)? {
+        GlobalValue::Word64(fuel) => Ok(fuel.cast_signed()),
+        GlobalValue::Word32(fuel) => Ok(i64::from(fuel.cast_signed())),
+    }
+}
+
+fn word32(instance: &mut dyn Instance<'_>, name: &str) -> Result<u32, HostError> {
+    match instance.global(name)? {
+        GlobalValue::Word32(value) => Ok(value),
+        GlobalValue::Word64(value) => Ok(u32::try_from(value).unwrap_or(u32::MAX)),
+    }
+}
+
+fn hash_state(instance: &mut dyn Instance<'_>, facts: &Facts) -> Result<StateHash, HostError> {
+    let mut globals = Vec::new();
+    for name in &facts.globals {
+        globals.push(instance.global(name)?.to_be_bytes());
+    }
+    let globals: Vec<&[u8]> = globals.iter().map(Vec::as_slice).collect();
+    let memory = instance.memory();
+    let pages = memory.len() as u64 / u64::from(PAGE_BYTES);
+    let state = State {
+        pages: u32::try_from(pages).unwrap_or(u32::MAX),
+        memory_root: memory_root(memory),
+        globals_hash: globals_hash(&globals),
+        storage_root: empty_storage_root(),
+    };
+    Ok(state.hash())
+}
+
+impl Ended<'_> {
+    /// Reports a run that was not stopped by a replay.
+    pub(crate) fn into_run(self, job: &Job<'_>) -> Run {
+        let record = self.dispatcher.record;
+        let outcome = self.outcome.expect("only a replay stops without an outcome");
+        let mut hostcalls = BTreeMap::new();
+        for entry in &record.entries {
+            let number = u16::try_from(entry.hostcall).unwrap_or(u16::MAX);
+            let count: &mut u64 = hostcalls.entry(number).or_default();
+            *count = count.saturating_add(1);
+        }
+        let usage = Usage {
+            fuel: self.fuel,
+            memory_bytes_peak: self.memory_bytes,
+            hostcalls,
+            bytes_in: record.bytes_in,
+            bytes_out: record.bytes_out,
+            log_bytes: record.log_bytes,
+        };
+        let transcript = self.state_hash.map(|state_hash| Transcript {
+            header: job.header(),
+            entries: record.entries,
+            end: End {
+                outcome,
+                fuel_used: self.fuel,
+                state_hash,
+                output: output_commitment(None, &record.output),
+                output_bytes: record.output.len() as u64,
+                extensions: Vec::new(),
+            },
+        });
+        Run {
+            outcome,
+            usage,
+            output: record.output,
+            logs: record.logs,
+            state_hash: self.state_hash,
+            transcript,
+            trap_site: self.trap_site,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Jobs that are refused before anything runs, and runs that the host ends.
+
+use core::cell::Cell;
+
+use kapsule_abi::{ErrorCode, Outcome};
+use kapsule_engine::{Backend, HostError, Job, RunError, run, run_auto};
+
+use crate::support::*;
+
+fn check_refused(case: &Case, code: ErrorCode, detail: &str) {
+    let error = case.refusal();
+    assert_eq!((error.code(), error.to_string().as_str()), (code, detail));
+}
+
+#[test]
+fn an_import_without_its_grant_is_refused_also_if_never_called() {
+    for name in granted_names() {
+        let mut case = Case::body(&[&name, "input_len"], "(i32.const 0)");
+        assert_eq!(case.run().outcome, Outcome::Completed(0));
+        case.policy.hostcalls.retain(|granted| *granted != name);
+        let grant = kapsule_abi::Hostcall::from_name(&name).unwrap().grant.unwrap();
+        let detail = format!("import {name} needs the missing grant {}", grant.name());
+        check_refused(&case, ErrorCode::ImportRefused, &detail);
+    }
+}
+
+#[test]
+fn imports_without_a_grant_are_always_linked() {
+    let imports =
+        ["input_len", "input_read", "output_write", "log", "hash", "signature_verify", "log"];
+    let mut case = Case::body(&imports[..6], "(i32.const 0)");
+    case.policy.hostcalls.clear();
+    assert_eq!(case.run().outcome, Outcome::Completed(0));
+}
+
+#[test]
+fn one_hostcall_may_be_imported_twice() {
+    let second = import("input_len").replace("$input_len", "$again");
+    let case = Case::fields(&format!(
+        "{} {second} (memory (export \"memory\") 1)
+         (func (export \"run\") (result i32)
+            (i32.wrap_i64 (i64.add (call $input_len) (call $again))))",
+        import("input_len")
+    ));
+    assert_eq!(case.run().outcome, Outcome::Completed(20));
+}
+
+#[test]
+fn an_absent_entry_is_refused() {
+    let mut case = Case::body(&[], "(i32.const 0)");
+    for entry in ["main", "kapsule_abi_version", "memory", ""] {
+        case.entry = entry;
+        let detail = format!("found no entry {entry:?}, allowed are [\"run\"]");
+        check_refused(&case, ErrorCode::EntryNotFound, &detail);
+    }
+}
+
+#[test]
+fn more_than_the_policy_gives_is_refused() {
+    let case = Case::body(&[], "(i32.const 0)");
+    let limits = case.policy.limits;
+    let greedy = Case { fuel: limits.fuel + 1, ..case.clone() };
+    let detail = "fuel 1000000001 exceed the 1000000000 that are allowed";
+    check_refused(&greedy, ErrorCode::ResourcesExceedPolicy, detail);
+    let greedy = Case { memory_bytes: limits.memory_bytes + 1, ..case };
+    let detail = "memory bytes 262145 exceed the 262144 that are allowed";
+    check_refused(&greedy, ErrorCode::ResourcesExceedPolicy, detail);
+}
+
+#[test]
+fn more_initial_memory_than_granted_is_refused() {
+    let case = Case::fields(
+        "(memory (export \"memory\") 3) (func (export \"run\") (result i32) (i32.const 0))",
+    );
+    assert_eq!(case.run().outcome, Outcome::Completed(0));
+    let less = Case { memory_bytes: 3 * PAGE - 1, ..case };
+    let detail = "initial memory pages 3 exceed the 2 that are allowed";
+    check_refused(&less, ErrorCode::ResourcesExceedPolicy, detail);
+}
+
+#[test]
+fn an_answer_that_the_abi_cannot_carry_is_the_host_s_trouble() {
+    let mut large_score = host();
+    large_score.scores.insert(identity(0), 1 << 63);
+    let mut late = host();
+    late.now_ms = 1 << 63;
+    let mut large_edge = host();
+    large_edge.edges[0].weight_ppm = 1 << 53;
+    let mut odd_text = host();
+    odd_text.capsules[0].metadata.kind = "a\u{1}".into();
+    let cases = [
+        (large_score, "get_trust_score", "(i32.const 0) (i32.const 32)", "wrap"),
+        (late, "now", "", "wrap"),
+        (large_edge, "trust_edges", "(i64.const 0) (i32.const 0) (i32.const 500)", ""),
+        (odd_text, "get_capsule_metadata", "(i32.const 0) (i32.const 0) (i32.const 500)", ""),
+    ];
+    for (host, name, arguments, wrap) in cases {
+        let call = format!("(call ${name} {arguments})");
+        let body = if wrap.is_empty() { call } else { format!("(i32.wrap_i64 {call})") };
+        let case = Case::body(&[name], &body);
+        for backend in Backend::ALL {
+            let made = case.run_on(*backend, &mut host.clone());
+            let error = made.map(|run| run.outcome).expect_err("the host fails");
+            let failed = matches!(error, RunError::Host(HostError::Hostcall { hostcall, .. }) if hostcall == name);
+            assert!(failed, "{backend}: {error}");
+        }
+    }
+}
+
+/// Runs with a deadline that passes at the look with this number, counted from 1.
+fn with_deadline(case: &Case, backend: Backend, look: u32) -> Result<Outcome, RunError> {
+    let looks = Cell::new(0);
+    let deadline = || {
+        looks.set(looks.get() + 1);
+        looks.get() >= look
+    };
+    let job = Job { deadline: Some(&deadline), ..case.job() };
+    run(&case.compiled(backend), &job, &mut host()).map(|run| run.outcome)
+}
+
+#[test]
+fn the_deadline_is_looked_at_on_every_hostcall() {
+    let call = "(drop (call $input_len))";
+    let case = Case::body(&["input_len"], &format!("{call} {call} (i32.const 0)"));
+    for backend in Backend::ALL {
+        for look in 1..=3 {
+            let error = with_deadline(&case, *backend, look).unwrap_err();
+            assert_eq!(error, RunError::Host(HostError::Deadline));
+            assert_eq!(error.code(), ErrorCode::HostAbort);
+        }
+        assert_eq!(with_deadline(&case, *backend, 1_000_000), Ok(Outcome::Completed(0)));
+    }
+}
+
+#[test]
+fn the_jit_looks_at_the_deadline_between_hostcalls() {
+    let mut case = Case::body(&[], "(loop (br 0)) (i32.const 0)");
+    case.policy.limits.fuel = 8_000_000_000;
+    case.fuel = 8_000_000_000;
+    let error = with_deadline(&case, Backend::from_name("jit").expect("built"), 3).unwrap_err();
+    assert_eq!(error, RunError::Host(HostError::Deadline));
+}
+
+#[test]
+fn backends_have_names_and_auto_prefers_the_interpreter() {
+    for backend in Backend::ALL {
+        assert_eq!(Backend::from_name(backend.name()), Some(*backend));
+    }
+    assert_eq!(Backend::from_name("auto"), None);
+    assert_eq!(Backend::choose(kapsule_engine::JIT_FUEL_MIN - 1), Backend::Wasmi);
+    assert_eq!(Backend::choose(kapsule_engine::JIT_FUEL_MIN).name(), "jit");
+    let mut case = Case::body(&["input_len"], "(i32.wrap_i64 (call $input_len))");
+    let (backend, run) = run_auto(&case.metered(), &case.job(), &mut host()).unwrap();
+    assert_eq!((backend, run.outcome), (Backend::Wasmi, Outcome::Completed(10)));
+    case.policy.limits.fuel = kapsule_engine::JIT_FUEL_MIN;
+    case.fuel = kapsule_engine::JIT_FUEL_MIN;
+    let (backend, run) = run_auto(&case.metered(), &case.job(), &mut host()).unwrap();
+    assert_eq!((backend.name(), run.outcome), ("jit", Outcome::Completed(10)));
+}
