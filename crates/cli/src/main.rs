@@ -1,1 +1,24 @@
-fn main() {}
+//! The `kapsule` command: keys, packages, verification, runs, replays.
+//!
+//! `cli` holds the arguments, `commands` one file per verb, `ui` everything that prints; the other
+//! `mod`s are what the verbs share, and the demo calls the same functions as they do.
+
+mod cli;
+mod commands;
+mod convert;
+mod demo;
+mod error;
+mod execute;
+mod files;
+mod grants;
+mod keystore;
+mod opening;
+mod packing;
+mod paths;
+mod text;
+mod trustfile;
+mod ui;
+
+fn main() -> std::process::ExitCode {
+    cli::main().into()
+}

@@ -1,17 +1,22 @@
 //! Chooses the backend for callers that do not care.
 
+use kapsule_abi::{Limit, Outcome};
 use kapsule_meter::MeteredModule;
 
-use crate::backend::{Backend, compile};
+use crate::backend::{Backend, Compiled, JIT_FUEL_MIN, compile};
 use crate::host::Host;
-use crate::run::{Job, Run, run};
+use crate::run::{Job, Run, check, run};
 use crate::{HostError, RunError};
 
-/// Compiles a module for the backend that suits the job, and runs it.
+/// Compiles and runs a module on the backend that suits the work it turns out to be.
 ///
+/// A run starts on the interpreter, which is ready at once, with at most [`JIT_FUEL_MIN`] fuel; a
+/// run that uses this up and was granted more starts again on the JIT.
 /// If the JIT lacks native stack for a run that the metering allows, the run is repeated on the
-/// interpreter, provided that [`Host::reset`] forgets what the void run did.
-/// Callers that run one module often keep a [`Compiled`](crate::Compiled) instead.
+/// interpreter with all its fuel.
+/// Starting again needs a host that [`Host::reset`] makes forget a void run, which is asked for
+/// before the first start; any other host gets one attempt, on [`Backend::choose`] of the grant.
+/// Callers that run one module often keep a [`Compiled`] instead.
 ///
 /// # Errors
 /// As [`run`]; [`HostError::NativeStack`] only if the host cannot be reset.
@@ -23,8 +28,36 @@ pub fn run_auto(
     job: &Job<'_>,
     host: &mut dyn Host,
 ) -> Result<(Backend, Run), RunError> {
+    let backend = Backend::choose(job.fuel);
+    if backend != Backend::Wasmi && host.reset() {
+        let interpreted = compile(module, Backend::Wasmi)?;
+        if let Some(run) = run_short(&interpreted, job, host)? {
+            return Ok((Backend::Wasmi, run));
+        }
+        // Asked for above, and granted.
+        host.reset();
+    }
     let attempt = |backend, host: &mut dyn Host| run(&compile(module, backend)?, job, host);
-    with_fallback(Backend::choose(job.fuel), host, attempt)
+    with_fallback(backend, host, attempt)
+}
+
+/// Runs a job if [`JIT_FUEL_MIN`] fuel is enough for it.
+fn run_short(
+    compiled: &Compiled,
+    job: &Job<'_>,
+    host: &mut dyn Host,
+) -> Result<Option<Run>, RunError> {
+    check(&compiled.facts, job)?;
+    let short = Job { fuel: JIT_FUEL_MIN, ..*job };
+    let mut run = run(compiled, &short, host)?;
+    if run.outcome == Outcome::LimitReached(Limit::Fuel) {
+        return Ok(None);
+    }
+    // A run that does not run out is the same under any larger grant, except that it names it.
+    if let Some(transcript) = &mut run.transcript {
+        transcript.header.fuel = job.fuel;
+    }
+    Ok(Some(run))
 }
 
 /// Makes an attempt, and another on the interpreter if the first ran out of native stack.
@@ -52,7 +85,7 @@ mod tests {
     use crate::host::{CapsuleResult, MemoryHost};
 
     /// Runs an attempt that fails on the JIT, and returns which backends were tried.
-    fn check(host: &mut dyn Host, expect: Result<Backend, RunError>) -> Vec<Backend> {
+    fn check_fallback(host: &mut dyn Host, expect: Result<Backend, RunError>) -> Vec<Backend> {
         let tried = RefCell::new(Vec::new());
         let made = with_fallback(Backend::Jit, host, |backend, _| {
             tried.borrow_mut().push(backend);
@@ -69,7 +102,7 @@ mod tests {
     fn a_run_without_native_stack_is_repeated_on_the_interpreter() {
         let mut host = MemoryHost::default();
         host.results.insert(0, CapsuleResult::default());
-        let tried = check(&mut host, Ok(Backend::Wasmi));
+        let tried = check_fallback(&mut host, Ok(Backend::Wasmi));
         assert_eq!(tried, [Backend::Jit, Backend::Wasmi]);
         assert!(host.results.is_empty(), "the void run left a result");
     }

@@ -19,11 +19,11 @@ use kapsule_meter::{MemoryShape, MeteredModule};
 use crate::HostError;
 use crate::hostcall::Dispatcher;
 
-/// Granted fuel from which [`Backend::choose`] prefers the JIT.
+/// Fuel from which the JIT is worth its compilation.
 ///
-/// Chosen: twice the default fuel limit, so an ordinary first run starts at once on the
-/// interpreter, and only a job that asked for more pays about 0.1 s of compilation.
-pub const JIT_FUEL_MIN: u64 = 2_000_000_000;
+/// Chosen: the interpreter burns this much in about the 0.4 s that the JIT takes to compile a
+/// module of 100 KB.
+pub const JIT_FUEL_MIN: u64 = 100_000_000;
 
 /// One of the wasm engines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,7 +59,7 @@ impl Backend {
         Self::ALL.iter().copied().find(|backend| backend.name() == name)
     }
 
-    /// Returns the backend that suits a first run with this granted fuel: the interpreter below
+    /// Returns the backend that suits a run of this much fuel: the interpreter below
     /// [`JIT_FUEL_MIN`], and from there the JIT where this build has it.
     ///
     /// # Determinism

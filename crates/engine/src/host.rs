@@ -71,7 +71,8 @@ pub trait Host {
 
     /// Forgets everything that a void run did, and tells whether that was possible.
     ///
-    /// [`run_auto`](crate::run_auto) starts again on the other backend only if it was.
+    /// [`run_auto`](crate::run_auto) asks before its first start, and starts again on the other
+    /// backend only if it was.
     fn reset(&mut self) -> bool {
         false
     }

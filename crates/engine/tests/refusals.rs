@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use kapsule_abi::{ErrorCode, Outcome};
+use kapsule_abi::{ErrorCode, Limit, Outcome};
 use kapsule_engine::{Backend, HostError, Job, RunError, run, run_auto};
 
 use crate::support::*;
@@ -152,8 +152,32 @@ fn backends_have_names_and_auto_prefers_the_interpreter() {
     let mut case = Case::body(&["input_len"], "(i32.wrap_i64 (call $input_len))");
     let (backend, run) = run_auto(&case.metered(), &case.job(), &mut host()).unwrap();
     assert_eq!((backend, run.outcome), (Backend::Wasmi, Outcome::Completed(10)));
-    case.policy.limits.fuel = kapsule_engine::JIT_FUEL_MIN;
-    case.fuel = kapsule_engine::JIT_FUEL_MIN;
+    case.policy.limits.fuel = 2 * kapsule_engine::JIT_FUEL_MIN;
+    case.fuel = 2 * kapsule_engine::JIT_FUEL_MIN;
     let (backend, run) = run_auto(&case.metered(), &case.job(), &mut host()).unwrap();
-    assert_eq!((backend.name(), run.outcome), ("jit", Outcome::Completed(10)));
+    assert_eq!((backend, run.outcome), (Backend::Wasmi, Outcome::Completed(10)));
+    let direct = case.run_on(Backend::from_name("jit").unwrap(), &mut host()).unwrap();
+    assert_eq!(run.transcript, direct.transcript, "a short run names the whole grant");
+}
+
+#[test]
+fn auto_takes_the_jit_for_a_run_that_is_long() {
+    let mut case = Case::body(&[], "(loop $l (br $l)) (i32.const 0)");
+    case.policy.limits.fuel = kapsule_engine::JIT_FUEL_MIN + 1;
+    case.fuel = kapsule_engine::JIT_FUEL_MIN + 1;
+    let (backend, run) = run_auto(&case.metered(), &case.job(), &mut host()).unwrap();
+    assert_eq!(backend.name(), "jit");
+    assert_eq!(run.outcome, Outcome::LimitReached(Limit::Fuel));
+    assert_eq!(run.usage.fuel, kapsule_engine::JIT_FUEL_MIN + 1);
+}
+
+#[test]
+fn auto_refuses_what_a_direct_run_refuses() {
+    let mut case = Case::body(&[], "(i32.const 0)");
+    case.policy.limits.fuel = kapsule_engine::JIT_FUEL_MIN;
+    case.fuel = kapsule_engine::JIT_FUEL_MIN + 1;
+    let auto = run_auto(&case.metered(), &case.job(), &mut host()).map(|(_, run)| run.outcome);
+    let direct = case.run_on(Backend::Wasmi, &mut host()).map(|run| run.outcome);
+    assert_eq!(auto, direct);
+    assert!(auto.is_err(), "more fuel than the policy gives");
 }

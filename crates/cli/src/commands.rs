@@ -1,0 +1,57 @@
+//! One file per verb.
+
+mod completions;
+mod convert;
+mod demo;
+mod inspect;
+mod key;
+mod limits;
+mod pack;
+mod policy;
+mod replay;
+mod run;
+mod sign;
+mod verify;
+
+pub(crate) use run::summary as run_summary;
+
+use crate::cli::Context;
+use crate::error::Done;
+
+/// The verbs, in the order of a first use.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    Demo(demo::Args),
+    #[command(subcommand)]
+    Key(key::Command),
+    Pack(pack::Args),
+    Sign(sign::Args),
+    Verify(verify::Args),
+    Inspect(inspect::Args),
+    Run(run::Args),
+    Replay(replay::Args),
+    #[command(subcommand)]
+    Policy(policy::Command),
+    #[command(subcommand)]
+    Convert(convert::Command),
+    Limits(limits::Args),
+    Completions(completions::Args),
+}
+
+/// Runs one verb.
+pub(crate) fn run(context: &Context, command: Command) -> Done {
+    match command {
+        Command::Demo(args) => demo::run(context, &args),
+        Command::Key(command) => key::run(context, &command),
+        Command::Pack(args) => pack::run(context, &args),
+        Command::Sign(args) => sign::run(context, &args),
+        Command::Verify(args) => verify::run(context, &args),
+        Command::Inspect(args) => inspect::run(context, &args),
+        Command::Run(args) => run::run(context, &args),
+        Command::Replay(args) => replay::run(context, &args),
+        Command::Policy(command) => policy::run(context, &command),
+        Command::Convert(command) => convert::run(context, &command),
+        Command::Limits(args) => limits::run(context, &args),
+        Command::Completions(args) => completions::run(context, &args),
+    }
+}

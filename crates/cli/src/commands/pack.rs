@@ -1,0 +1,149 @@
+//! `kapsule pack`
+
+use std::path::{Path, PathBuf};
+
+use kapsule_format::authoring::Inputs;
+use kapsule_format::key::PublicKey;
+use kapsule_format::limits::{AUTHORING_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use kapsule_format::package::{Package, PackageId, Scope};
+use serde_json::json;
+
+use crate::cli::Context;
+use crate::error::{Done, Failure};
+use crate::files;
+use crate::keystore::KeyName;
+use crate::packing::{self, Authoring};
+
+const EXAMPLES: &str = "\
+Examples:
+  kapsule pack hello.toml --key alice
+  kapsule pack hello.toml --payload hello.wasm -o hello-dev.mod
+  kapsule pack hello.toml --policy strict.toml --author-key alice -o hello.mod
+
+A manifest in TOML:
+  name = \"hello\"
+  version = \"0.1.0\"
+  author = \"Alice\"
+  entry = \"hello.wasm#run\"
+  grants = [\"time\"]
+  [limits]
+  cpu = \"500ms\"
+  memory = \"4MiB\"";
+
+/// Packs a module, its manifest and its policy into a package
+///
+/// The manifest is TOML; policy keys stand in it or in a file of their own.
+/// With `--key` the key becomes the author of the package and signs it; without a key the package
+/// is unsigned, and nobody vouches for it.
+/// A module that no host could run is refused here already.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Manifest file in TOML
+    manifest: PathBuf,
+    /// Module file; by default the one that the manifest names, relative to it
+    #[arg(long, value_name = "FILE")]
+    payload: Option<PathBuf>,
+    /// Policy file in TOML, in addition to the policy keys of the manifest
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Package to write; by default the name of the package with `.mod`
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Key of the author, who signs
+    #[arg(long, value_name = "NAME")]
+    key: Option<KeyName>,
+    /// Key of the author without signing; sign later with `kapsule sign`
+    #[arg(long, value_name = "NAME", conflicts_with = "key")]
+    author_key: Option<KeyName>,
+    /// `capsule_hash` of the package that this one replaces
+    #[arg(long, value_name = "HASH", value_parser = parse_id)]
+    previous: Option<PackageId>,
+    /// `capsule_hash` of a package that this one needs; may be repeated
+    #[arg(long = "depends", value_name = "HASH", value_parser = parse_id)]
+    dependencies: Vec<PackageId>,
+}
+
+fn parse_id(text: &str) -> Result<PackageId, String> {
+    text.parse().map_err(|error: kapsule_format::DecodeError| error.to_string())
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Done {
+    if let Some(output) = &args.output {
+        files::check_writable(output)?;
+    }
+    let author = match args.key.as_ref().or(args.author_key.as_ref()) {
+        Some(name) => Some(context.keys()?.load(name)?),
+        None => None,
+    };
+    let author_keys: Vec<PublicKey> = author.iter().map(|key| key.public().clone()).collect();
+    let mut package = pack(args, &author_keys)?;
+    if let (Some(_), Some(author)) = (&args.key, &author) {
+        packing::sign(&mut package, Scope::Author, &author.file, false)?;
+    }
+    let default = || PathBuf::from(format!("{}.mod", package.manifest().name));
+    let output = args.output.clone().unwrap_or_else(default);
+    if files::is_dash(&output) && context.ui.json() {
+        let hint = "name a file with -o";
+        return Err(Failure::usage("--json and `-o -` both need stdout", hint));
+    }
+    let bytes = package.encode();
+    files::write(&context.ui, &output, &bytes)?;
+    report(context, &package, &output, bytes.len())
+}
+
+fn pack(args: &Args, author_keys: &[PublicKey]) -> Result<Package, Failure> {
+    let (manifest_name, manifest) = read_text(&args.manifest, "manifest")?;
+    let policy = args.policy.as_deref().map(|path| read_text(path, "policy")).transpose()?;
+    let policy = policy.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
+    let authoring = Authoring { manifest_name: &manifest_name, manifest: &manifest, policy };
+    let draft = authoring.draft()?;
+    let beside = |label: &str| args.manifest.with_file_name("").join(label);
+    let payload = args.payload.clone().unwrap_or_else(|| beside(draft.binary()));
+    let payload = files::read(&payload, "payload", PAYLOAD_BYTES_MAX)?;
+    let schema = draft.proof_schema().map(beside);
+    let schema = schema.map(|path| files::read(&path, "proof schema", PAYLOAD_BYTES_MAX));
+    let schema = schema.transpose()?;
+    let inputs = Inputs {
+        payload: &payload,
+        proof_schema: schema.as_deref(),
+        author_keys,
+        previous: args.previous,
+    };
+    authoring.pack(&draft, &inputs, &args.dependencies)
+}
+
+fn read_text(path: &Path, what: &str) -> Result<(String, String), Failure> {
+    let bytes = files::read(path, what, AUTHORING_BYTES_MAX as u64)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let hint = "name a TOML file";
+        Failure::usage(format!("{} is not text", files::name(path)), hint).cause(error)
+    })?;
+    Ok((files::name(path), text))
+}
+
+fn report(context: &Context, package: &Package, output: &Path, bytes: usize) -> Done {
+    let manifest = package.manifest();
+    if context.ui.json() {
+        context.ui.object(&json!({
+            "schema": "kapsule/cli-pack/1",
+            "file": output.display().to_string(),
+            "bytes": bytes.to_string(),
+            "name": manifest.name,
+            "version": manifest.version.as_str(),
+            "capsule_hash": package.capsule_hash().to_string(),
+            "core_hash": package.core_hash().to_string(),
+            "signatures": package.signatures().len(),
+        }))?;
+    } else {
+        let signed = if package.signatures().is_empty() { "not signed" } else { "signed" };
+        context.ui.say(&format!(
+            "packed {} {} into {}, {bytes} bytes, {signed}\ncapsule_hash {}",
+            manifest.name,
+            manifest.version,
+            output.display(),
+            package.capsule_hash(),
+        ));
+    }
+    Ok(0)
+}

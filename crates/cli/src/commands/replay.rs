@@ -1,0 +1,120 @@
+//! `kapsule replay`
+
+use std::path::PathBuf;
+
+use kapsule_format::transcript::Transcript;
+use serde_json::json;
+
+use crate::cli::Context;
+use crate::error::{Done, Failure};
+use crate::execute::{self, Engine, Replayed};
+use crate::files::{self, INPUT_BYTES_MAX};
+use crate::opening::{Files, TrustArgs};
+use crate::text::grouped;
+
+const EXAMPLES: &str = "\
+Examples:
+  kapsule replay hello.mod hello.transcript
+  kapsule replay hello.mod hello.transcript --engine jit --input name.txt
+  kapsule replay hello.mod hello.transcript --json";
+
+/// Greatest transcript in bytes: twice what a run may record, for the framing.
+const TRANSCRIPT_BYTES_MAX: u64 = 2 * kapsule_engine::TRANSCRIPT_BYTES_DEFAULT;
+
+/// Runs a package again from the transcript of a run and compares everything
+///
+/// No host is asked: what the host answered comes from the transcript, everything else is computed
+/// again and compared (each hostcall, fuel, outcome, state hash, output).
+/// The first difference is reported as E410.
+/// Without `--input` the recorded reads of the input are believed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Package that was run, `-` for stdin
+    package: PathBuf,
+    /// Transcript of the run, `-` for stdin
+    transcript: PathBuf,
+    /// Engine; any may replay the run of another
+    #[arg(long, value_name = "ENGINE", default_value = "auto")]
+    engine: Engine,
+    /// Input of the run, to compare what was read of it
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Done {
+    let named = [Some(&args.package), Some(&args.transcript), args.input.as_ref()];
+    if named.into_iter().flatten().filter(|path| files::is_dash(path)).count() > 1 {
+        let hint = "give all but one of them as files";
+        return Err(Failure::usage("only one of the files can come from stdin", hint));
+    }
+    let ui = &context.ui;
+    let files = Files::read(&args.package)?;
+    let name = files.name();
+    let opened = args.trust.open(&files)?;
+    let transcript = read(&args.transcript)?;
+    let input = match &args.input {
+        Some(path) => Some(files::read(path, "input", INPUT_BYTES_MAX)?),
+        None => None,
+    };
+    let loaded = execute::load(&name, &opened.package)?;
+    if let Some(caution) = opened.caution(&name) {
+        ui.warn(&caution);
+    }
+    let backend = args.engine.backend(transcript.header.fuel);
+    let progress = ui.begin(&format!("replaying {name} on {backend}"));
+    let replayed = loaded.replay(&transcript, args.engine, input.as_deref())?;
+    progress.end(&format!("replayed in {} ms", replayed.elapsed.as_millis()));
+    report(context, &name, &transcript, &replayed)
+}
+
+/// Reads a transcript file.
+fn read(path: &std::path::Path) -> Result<Transcript, Failure> {
+    let bytes = files::read(path, "transcript", TRANSCRIPT_BYTES_MAX)?;
+    Transcript::decode(&bytes).map_err(|error| {
+        let hint = "write one with `kapsule run PACKAGE --transcript FILE`";
+        Failure::decode(format!("{} is not a transcript", files::name(path)), &error, hint)
+    })
+}
+
+fn report(context: &Context, name: &str, transcript: &Transcript, replayed: &Replayed) -> Done {
+    let difference = replayed.replay.difference.as_ref();
+    if context.ui.json() {
+        context.ui.object(&json!({
+            "schema": "kapsule/cli-replay/1",
+            "identical": difference.is_none(),
+            "backend": replayed.backend.name(),
+            "outcome": transcript.end.outcome.to_string(),
+            "fuel_used": transcript.end.fuel_used.to_string(),
+            "entries": transcript.entries.len().to_string(),
+            "state_hash": transcript.end.state_hash.to_string(),
+            "output_bytes": transcript.end.output_bytes.to_string(),
+            "difference": difference.map(|difference| json!({
+                "entry": difference.entry.map(|entry| entry.to_string()),
+                "field": difference.field.name(),
+                "recorded": difference.recorded,
+                "found": difference.found,
+            })),
+            "elapsed_ms": replayed.elapsed.as_millis().to_string(),
+        }))?;
+    }
+    if let Some(difference) = difference {
+        let message = format!("the transcript is not what {name} does");
+        let hint = "get the transcript again, or do not believe who gave it to you";
+        return Err(Failure::new(difference.code(), message, hint).cause(difference));
+    }
+    if !context.ui.json() {
+        context.ui.text(&format!(
+            "identical on {}: outcome {}, fuel {}, {} transcript entries, state hash, output of {} \
+             bytes\n",
+            replayed.backend,
+            transcript.end.outcome,
+            grouped(transcript.end.fuel_used),
+            grouped(transcript.entries.len() as u64),
+            grouped(transcript.end.output_bytes),
+        ))?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,282 @@
+//! `kapsule run`
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use kapsule_engine::MemoryHost;
+use kapsule_format::hash;
+use kapsule_format::transcript::{Transcript, root};
+use serde_json::{Value, json};
+
+use crate::cli::Context;
+use crate::convert::rows::Trust;
+use crate::error::{Done, Failure};
+use crate::execute::{self, Engine, Loaded, Ran, Request};
+use crate::files::{self, INPUT_BYTES_MAX};
+use crate::grants::{Effective, GrantArgs};
+use crate::opening::{self, Files, Opened, TrustArgs};
+use crate::text::{grouped, plain};
+use crate::ui::Ui;
+
+const EXAMPLES: &str = "\
+Examples:
+  kapsule run hello.mod
+  kapsule run hello.mod --input name.txt --output greeting.txt --transcript hello.transcript
+  echo Ada | kapsule run hello.mod --input - --engine jit --fuel 1000000
+  kapsule run clock.mod --grant time --now 1767225600000 --json
+  kapsule run hello.mod --trust trust.json --policy policy.json
+
+Verification comes first: a package with a wrong hash, form or signature never runs.
+With a trust file, named or configured, the signer has to be trusted; without one the package runs
+with a warning, and `--require policy-enforced` refuses it.";
+
+/// Runs a package once
+///
+/// A run is a function of package, entry, input, policy, grants, fuel, seed and time; the engine
+/// and the machine change nothing but how long it takes.
+/// The output is written only if the entry returned 0; a run that ended otherwise exits 14, and its
+/// transcript is still written.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Package to run, `-` for stdin
+    package: PathBuf,
+    /// Entry to call; by default the one of the manifest
+    #[arg(long, value_name = "NAME")]
+    entry: Option<String>,
+    /// Input file, `-` for stdin; without it the input is empty
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// File for the output, `-` for stdout; without it stdout
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    grants: GrantArgs,
+    /// Fuel to grant; by default all that the policy allows
+    #[arg(long, value_name = "N")]
+    fuel: Option<u64>,
+    /// Engine; the result is the same on each
+    #[arg(long, value_name = "ENGINE", default_value = "auto")]
+    engine: Engine,
+    /// File for the transcript, from which `kapsule replay` repeats the run
+    #[arg(long, value_name = "FILE")]
+    transcript: Option<PathBuf>,
+    /// Seed of the hostcall `random`, 64 hex digits; zeros by default
+    #[arg(long, value_name = "HEX", value_parser = parse_seed)]
+    seed: Option<Seed>,
+    /// Time that the hostcall `now` gives, in ms since 1970; by default that of the start
+    #[arg(long, value_name = "MS")]
+    now: Option<u64>,
+    /// Output of the trust package, from which `get_trust_score` is answered for people who are
+    /// named by their identity id
+    #[arg(long, value_name = "FILE")]
+    trust_scores: Option<PathBuf>,
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+/// Seed of the hostcall `random`.
+#[derive(Clone, Copy, Debug)]
+struct Seed([u8; 32]);
+
+fn parse_seed(text: &str) -> Result<Seed, String> {
+    hash::decode_hex(text).map(Seed).map_err(|error| error.to_string())
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Done {
+    check(context, args)?;
+    let ui = &context.ui;
+    let files = Files::read(&args.package)?;
+    let name = files.name();
+    let opened = args.trust.open(&files)?;
+    let effective = args.grants.effective(opened.package.policy())?;
+    let loaded = execute::load(&name, &opened.package)?;
+    let input = match &args.input {
+        Some(path) => files::read(path, "input", INPUT_BYTES_MAX)?,
+        None => Vec::new(),
+    };
+    if let Some(caution) = opened.caution(&name) {
+        ui.warn(&caution);
+    }
+    let scores = match &args.trust_scores {
+        Some(path) => Trust::decode(&files::read(path, "trust output", INPUT_BYTES_MAX)?)?.scores(),
+        None => BTreeMap::new(),
+    };
+    let now_ms = now(ui, args, &loaded);
+    let mut host = MemoryHost { now_ms, scores, ..MemoryHost::default() };
+    let request = Request {
+        entry: args.entry.as_deref(),
+        input: &input,
+        policy: &effective.policy,
+        fuel: args.fuel,
+        seed: args.seed.map_or([0; 32], |seed| seed.0),
+        engine: args.engine,
+    };
+    let fuel = args.fuel.unwrap_or(effective.policy.limits.fuel);
+    let progress = ui.begin(&format!("running {name} on {}", args.engine.backend(fuel)));
+    let ran = loaded.run(&request, &mut host)?;
+    progress.end(&summary(&ran));
+    finish(context, args, &name, &opened, &effective, &ran)
+}
+
+/// Refuses arguments that cannot be meant, before anything is read or written.
+fn check(context: &Context, args: &Args) -> Result<(), Failure> {
+    for path in [&args.output, &args.transcript].into_iter().flatten() {
+        files::check_writable(path)?;
+    }
+    let dash = |path: &Option<PathBuf>| path.as_deref().is_some_and(files::is_dash);
+    if dash(&args.input) && files::is_dash(&args.package) {
+        let hint = "give the package or the input as a file";
+        return Err(Failure::usage("package and input cannot both come from stdin", hint));
+    }
+    let to_stdout = [context.ui.json(), dash(&args.output), dash(&args.transcript)];
+    if to_stdout.iter().filter(|taken| **taken).count() > 1 {
+        let hint = "give all but one of them a file";
+        return Err(Failure::usage("--json, output and transcript cannot share stdout", hint));
+    }
+    Ok(())
+}
+
+/// Returns the time that the guest is told, and says so where the caller left it open.
+fn now(ui: &Ui, args: &Args, loaded: &Loaded<'_>) -> u64 {
+    args.now.unwrap_or_else(|| {
+        let now = opening::now_ms();
+        if loaded.module.imports().iter().any(|call| call.name == "now") {
+            ui.say(&format!("the run is told the time {now} ms; repeat it with --now {now}"));
+        }
+        now
+    })
+}
+
+fn finish(
+    context: &Context,
+    args: &Args,
+    name: &str,
+    opened: &Opened,
+    effective: &Effective,
+    ran: &Ran,
+) -> Done {
+    let ui = &context.ui;
+    let failure = execute::outcome_failure(name, ran);
+    print_logs(ui, ran);
+    if let (Some(path), Some(transcript)) = (&args.transcript, &ran.run.transcript) {
+        files::write(ui, path, &execute::encode(transcript)?)?;
+    }
+    if failure.is_none() {
+        match &args.output {
+            Some(path) => files::write(ui, path, &ran.run.output)?,
+            None if !ui.json() => print_output(ui, &ran.run.output)?,
+            None => {}
+        }
+    }
+    if ui.json() {
+        let mut object = to_json(opened, effective, ran);
+        if failure.is_none() && args.output.is_none() {
+            object["output_hex"] = hash::encode_hex(&ran.run.output).into();
+        }
+        ui.object(&object)?;
+    }
+    failure.map_or(Ok(0), Err)
+}
+
+/// Prints the output, unless it is binary and stdout is a terminal.
+fn print_output(ui: &Ui, output: &[u8]) -> Result<(), Failure> {
+    let text = std::str::from_utf8(output);
+    let harmless = text.is_ok_and(|text| {
+        text.chars().all(|character| matches!(character, '\n' | '\t') || !character.is_control())
+    });
+    if ui.stdout_is_terminal() && !harmless {
+        ui.warn(&format!(
+            "the output of {} bytes is binary and not printed; use --output FILE",
+            output.len()
+        ));
+        return Ok(());
+    }
+    ui.data(output)
+}
+
+fn print_logs(ui: &Ui, ran: &Ran) {
+    for line in &ran.run.logs {
+        let text = plain(&String::from_utf8_lossy(&line.bytes));
+        match line.level {
+            0 | 1 => ui.warn(&format!("module says ({}): {text}", level_name(line.level))),
+            level => ui.say(&format!("module says ({}): {text}", level_name(level))),
+        }
+    }
+}
+
+const fn level_name(level: u8) -> &'static str {
+    match level {
+        0 => "error",
+        1 => "warn",
+        2 => "info",
+        3 => "debug",
+        _ => "trace",
+    }
+}
+
+/// Says in one line how a run ended and what it consumed.
+pub(crate) fn summary(ran: &Ran) -> String {
+    let usage = &ran.run.usage;
+    format!(
+        "{} on {} in {} ms: fuel {} of {}, memory {} KiB, hostcalls {}, output {} bytes",
+        ran.run.outcome,
+        ran.backend,
+        ran.elapsed.as_millis(),
+        grouped(usage.fuel),
+        grouped(ran.fuel_granted),
+        grouped(usage.memory_bytes_peak / 1_024),
+        grouped(usage.hostcalls.values().sum()),
+        grouped(ran.run.output.len() as u64),
+    )
+}
+
+/// Returns what a run reports, as data.
+pub(crate) fn run_json(ran: &Ran) -> Value {
+    let usage = &ran.run.usage;
+    let calls = usage.hostcalls.iter().map(|(number, count)| {
+        let call = kapsule_abi::hostcall::HOSTCALLS.iter().find(|call| call.number == *number);
+        (call.map_or("unknown", |call| call.name).to_owned(), count.to_string().into())
+    });
+    let log = |line: &kapsule_engine::LogLine| {
+        let text = String::from_utf8_lossy(&line.bytes);
+        json!({ "level": level_name(line.level), "text": text })
+    };
+    let transcript = ran.run.transcript.as_ref();
+    json!({
+        "backend": ran.backend.name(),
+        "entry": ran.entry,
+        "outcome": ran.run.outcome.to_string(),
+        "outcome_class": ran.run.outcome.class(),
+        "outcome_detail": ran.run.outcome.detail(),
+        "fuel_used": usage.fuel.to_string(),
+        "fuel_granted": ran.fuel_granted.to_string(),
+        "memory_bytes_peak": usage.memory_bytes_peak.to_string(),
+        "bytes_in": usage.bytes_in.to_string(),
+        "bytes_out": usage.bytes_out.to_string(),
+        "hostcalls": calls.collect::<serde_json::Map<String, Value>>(),
+        "logs": ran.run.logs.iter().map(log).collect::<Vec<_>>(),
+        "output_bytes": ran.run.output.len().to_string(),
+        "output_sha256": hash::sha256(&ran.run.output).to_string(),
+        "state_hash": ran.run.state_hash.map(|hash| hash.to_string()),
+        "transcript_root": transcript.map(transcript_root),
+        "elapsed_ms": ran.elapsed.as_millis().to_string(),
+    })
+}
+
+fn transcript_root(transcript: &Transcript) -> String {
+    root(&transcript.entries, None).to_string()
+}
+
+fn to_json(opened: &Opened, effective: &Effective, ran: &Ran) -> Value {
+    let mut object = run_json(ran);
+    let facts = &opened.report.facts;
+    object["schema"] = "kapsule/cli-run/1".into();
+    object["name"] = opened.package.manifest().name.as_str().into();
+    object["version"] = opened.package.manifest().version.as_str().into();
+    object["capsule_hash"] = opened.package.capsule_hash().to_string().into();
+    object["level"] = opened.report.level.name().into();
+    object["author"] = facts.author.as_ref().map(ToString::to_string).into();
+    object["policy_hash"] = effective.policy.hash().to_string().into();
+    object
+}

@@ -1,0 +1,156 @@
+//! `kapsule verify`
+
+use std::path::PathBuf;
+
+use kapsule_format::verify::{Check, CheckName, CheckResult, Level, Report};
+
+use crate::cli::Context;
+use crate::error::Done;
+use crate::opening::{self, Files, Roots, TrustArgs};
+use crate::text::{Align, facts, plain, table};
+use crate::ui::{Tone, Ui};
+
+const EXAMPLES: &str = "\
+Examples:
+  kapsule verify hello.mod
+  kapsule verify hello.mod --trust trust.json --require policy-enforced
+  kapsule verify hello.mod --json
+
+Levels: proof-only (the bytes are what they say they are), policy-enforced (and your trust file
+accepts the signer), audit-ready (and everything the package refers to was looked at).";
+
+/// Verifies a package and prints every named check
+///
+/// Each check passes, fails, or is not done; what was not done is never shown as success, and the
+/// report ends with what was not proved.
+/// Without `--require` the level is proof-only.
+/// The exit code is 0 only if the verdict reaches the level; with `--json` the report is exactly
+/// the bytes of `kapsule/report/1` and a line feed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Package to verify, `-` for stdin
+    package: PathBuf,
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Done {
+    let ui = &context.ui;
+    let roots = args.trust.roots()?;
+    let files = Files::read(&args.package)?;
+    let progress = (files.bytes().len() > (1 << 24)).then(|| ui.begin("verifying"));
+    let report = args.trust.verify(&files, roots.as_ref());
+    if let Some(progress) = progress {
+        progress.end("verified");
+    }
+    if ui.json() {
+        let mut bytes = report.encode();
+        bytes.push(b'\n');
+        ui.data(&bytes)?;
+        return Ok(report.exit_code());
+    }
+    ui.text(&to_text(ui, &files.name(), args, roots.as_ref(), &report))?;
+    match report.is_accepted() {
+        true => Ok(0),
+        false => Err(opening::rejected(&files.name(), &report)),
+    }
+}
+
+fn to_text(ui: &Ui, name: &str, args: &Args, roots: Option<&Roots>, report: &Report) -> String {
+    let chosen = match args.trust.require {
+        Some(_) => "",
+        None => ", the default; ask for more with --require",
+    };
+    let trust = match roots {
+        Some(roots) => {
+            format!("{}, serial {}", roots.path.display(), roots.trust.serial)
+        }
+        None => "none; name one with --trust".to_owned(),
+    };
+    let verdict = match report.is_accepted() {
+        true => ui.paint(Tone::Good, "ACCEPT"),
+        false => ui.paint(Tone::Bad, "REJECT"),
+    };
+    format!(
+        "{}{}\n{}{}\nverdict: {verdict}, level {}\n\nnot proved:\n{}",
+        facts(&[
+            ("required", format!("{}{chosen}", report.required)),
+            ("package", plain(name)),
+            ("trust", trust),
+        ]),
+        checks(ui, report),
+        derived(report),
+        if report.facts.insecure_dev { "insecure development keys were allowed\n" } else { "" },
+        report.level,
+        not_proved(report),
+    )
+}
+
+fn checks(ui: &Ui, report: &Report) -> String {
+    // An undone proof caps the verdict, so it comes first.
+    let undone_proof = |check: &&Check| {
+        check.name == CheckName::Proof && matches!(check.result, CheckResult::NotDone(_))
+    };
+    let first = report.checks.iter().filter(undone_proof);
+    let others = report.checks.iter().filter(|check| !undone_proof(check));
+    let row = |check: &Check| {
+        let (tone, word) = match check.result {
+            CheckResult::Pass => (Tone::Good, "pass"),
+            CheckResult::Fail(_) => (Tone::Bad, "FAIL"),
+            CheckResult::NotDone(_) => (Tone::Careful, "not done"),
+        };
+        let code = check.result.code().map(|code| format!("{code}: ")).unwrap_or_default();
+        // The padding counts characters, so the word is padded before it is coloured.
+        let word = ui.paint(tone, &format!("{word:<8}"));
+        format!("  {:<16}{word}  {code}{}", check.name.name(), plain(&check.detail))
+    };
+    let lines: Vec<String> =
+        first.chain(others).map(|check| row(check).trim_end().to_owned()).collect();
+    lines.join("\n") + "\n"
+}
+
+fn derived(report: &Report) -> String {
+    let known = &report.facts;
+    let list = |ids: Vec<String>| if ids.is_empty() { "none".to_owned() } else { ids.join(" ") };
+    let mut rows = Vec::new();
+    let mut put = |name: &str, value: Option<String>| {
+        rows.extend(value.map(|value| vec![name.to_owned(), plain(&value)]));
+    };
+    put("name", known.name.clone());
+    put("version", known.version.clone());
+    put("capsule_hash", known.capsule_hash.as_ref().map(ToString::to_string));
+    put("core_hash", known.core_hash.as_ref().map(ToString::to_string));
+    put("author", known.author.as_ref().map(ToString::to_string));
+    put("signers", Some(list(known.signers.iter().map(ToString::to_string).collect())));
+    let unknown = known.unknown_signers.iter().map(ToString::to_string).collect();
+    put("unknown keys", Some(list(unknown)));
+    table(&[Align::Left, Align::Left], &rows)
+}
+
+/// Says in words what no check that passed has shown.
+fn not_proved(report: &Report) -> String {
+    let passed = |name| report.result(name) == Some(CheckResult::Pass);
+    let mut lines = Vec::new();
+    if !passed(CheckName::Form) || !passed(CheckName::Hashes) {
+        lines.push("that the file is whole and unchanged");
+    }
+    if !passed(CheckName::Signature) {
+        lines.push("that its author signed it");
+    }
+    if !passed(CheckName::SignerTrusted) {
+        lines.push("that the signer is someone you trust");
+    }
+    if report.result(CheckName::Proof).is_some() && !passed(CheckName::Proof) {
+        lines.push("what the promised proof would show");
+    }
+    if !passed(CheckName::Dependencies) {
+        lines.push("that its dependencies are present and no newer version is known");
+    }
+    if report.level < Level::ProofOnly {
+        lines.push("anything that a run of it would need");
+    }
+    lines.push("that the module does what its description says, or any good");
+    lines.push("when it was made or signed");
+    lines.iter().map(|line| format!("  {line}\n")).collect()
+}

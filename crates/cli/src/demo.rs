@@ -1,0 +1,301 @@
+//! The whole flow in a throwaway home, through the functions that the verbs call.
+
+mod bundle;
+mod home;
+
+use std::path::PathBuf;
+
+use kapsule_abi::{ErrorCode, Grant};
+use kapsule_engine::{Backend, MemoryHost, Run};
+use kapsule_format::authoring::Inputs;
+use kapsule_format::package::{PackageId, Scope};
+use kapsule_format::transcript::Transcript;
+use kapsule_format::verify::Level;
+
+pub(crate) use home::DemoHome;
+
+use crate::convert::rows::{self, Rank, RankRow, Trust};
+use crate::convert::{Name, hn, otc};
+use crate::error::Failure;
+use crate::execute::{self, Engine, Ran, Request};
+use crate::grants::GrantArgs;
+use crate::keystore::{KeyStore, StoredKey};
+use crate::opening::{self, Files, Opened, TrustArgs};
+use crate::packing::Authoring;
+use crate::paths::Home;
+use crate::ui::Ui;
+use crate::{files, packing, trustfile};
+
+/// Who looks at the sample data.
+const VIEWER: &str = "ada";
+
+/// A package of the demo, verified.
+#[derive(Debug)]
+pub(crate) struct Packed {
+    /// Name of the package.
+    pub(crate) name: String,
+    /// Version.
+    pub(crate) version: String,
+    /// Its id.
+    pub(crate) capsule_hash: PackageId,
+    /// Bytes of the file.
+    pub(crate) bytes: usize,
+    /// Level that verification reached.
+    pub(crate) level: Level,
+}
+
+/// A row of the ranked feed.
+#[derive(Debug)]
+pub(crate) struct FeedRow {
+    /// Post.
+    pub(crate) id: Name,
+    /// Who wrote it.
+    pub(crate) author: Name,
+    /// Its title.
+    pub(crate) title: String,
+    /// Score in millionths.
+    pub(crate) score: u64,
+    /// Factor for the author in millionths.
+    pub(crate) author_ppm: u64,
+}
+
+/// The ranked feed, with what the table of posts knows of it.
+pub(crate) struct Feed {
+    /// Posts that are shown, best first.
+    pub(crate) rows: Vec<FeedRow>,
+    /// Posts that may be promoted, best first.
+    pub(crate) promoted: Vec<Name>,
+    /// Posts whose author is blocked, with title.
+    pub(crate) hidden: Vec<(Name, String)>,
+}
+
+/// Everything that the demo found, for printing.
+pub(crate) struct Story {
+    /// The packages.
+    pub(crate) packages: Vec<Packed>,
+    /// The run that policy refused.
+    pub(crate) refusal: Failure,
+    /// The run of trust, and its output.
+    pub(crate) trust: (Ran, Trust),
+    /// The run of rank.
+    pub(crate) rank: Ran,
+    /// The ranked feed.
+    pub(crate) feed: Feed,
+    /// Engine that replayed the run of trust with the same outcome, fuel, transcript and output.
+    pub(crate) replayed_on: Backend,
+}
+
+/// Plays the whole story in `home`.
+pub(crate) fn play(ui: &Ui, home: &DemoHome) -> Result<Story, Failure> {
+    let stage = Stage::set_up(ui, home)?;
+    let packages = vec![
+        stage.make(&bundle::TRUST, "packing and signing trust")?,
+        stage.make(&bundle::RANK, "packing and signing rank")?,
+    ];
+    let trust_input = otc::convert(bundle::STATEMENTS.as_bytes(), &viewer()?, &[])?;
+    ui.say(&format!("converted {} trust statements", trust_input.records));
+
+    let refusal = stage.refused_run(&trust_input.bytes)?;
+    let (trust, transcript) = stage.trust_run(&trust_input.bytes)?;
+    let trust_rows = Trust::decode(&trust.run.output)?;
+
+    let options = hn::Options {
+        trust: Some(rows::trust_value(&trust.run.output)?),
+        ..hn::Options::default()
+    };
+    let feed_input = hn::convert(bundle::FEED.as_bytes(), &options)?;
+    ui.say(&format!("converted {} posts", feed_input.records));
+    let rank = stage.run("rank.mod", &feed_input.bytes, &[])?;
+    let ranking = Rank::decode(&rank.run.output)?;
+
+    let replayed_on = stage.replay_elsewhere(&trust, &transcript)?;
+    let feed = with_titles(ranking)?;
+    let trust = (trust, trust_rows);
+    Ok(Story { packages, refusal, trust, rank, feed, replayed_on })
+}
+
+fn viewer() -> Result<Name, Failure> {
+    VIEWER.parse().map_err(|cause| broken("the viewer has no name").cause(cause as String))
+}
+
+/// A fault of the demo itself.
+fn broken(message: &str) -> Failure {
+    Failure::internal(message, "report this as a bug")
+}
+
+fn with_titles(ranking: Rank) -> Result<Feed, Failure> {
+    let titles = hn::titles(bundle::FEED.as_bytes())?;
+    let find = |id: &Name| titles.get(id).ok_or_else(|| broken("a ranked post is not in the feed"));
+    let row = |row: RankRow| {
+        let (title, author) = find(&row.id)?.clone();
+        let (id, score, author_ppm) = (row.id, row.score, row.author_ppm);
+        Ok(FeedRow { id, author, title, score, author_ppm })
+    };
+    let hidden = |id: Name| {
+        let (title, _) = find(&id)?;
+        Ok((id, title.clone()))
+    };
+    Ok(Feed {
+        rows: ranking.trending.into_iter().map(row).collect::<Result<_, Failure>>()?,
+        promoted: ranking.promoted.into_iter().map(|row| row.id).collect(),
+        hidden: ranking.hidden.into_iter().map(hidden).collect::<Result<_, Failure>>()?,
+    })
+}
+
+/// The throwaway home with its keys and its trust file.
+struct Stage<'a> {
+    ui: &'a Ui,
+    home: &'a DemoHome,
+    author: StoredKey,
+    publisher: StoredKey,
+    trust: TrustArgs,
+}
+
+impl<'a> Stage<'a> {
+    /// Creates two keys and a trust file that lists them.
+    fn set_up(ui: &'a Ui, home: &'a DemoHome) -> Result<Self, Failure> {
+        let progress = ui.begin(&format!("creating keys in {}", home.path().display()));
+        let keys = KeyStore::new(&Home::at(home.path()));
+        let create = |name: &str| {
+            let name = name.parse().map_err(|cause: String| broken("no key name").cause(cause))?;
+            keys.create(&name, opening::now_ms())
+        };
+        let (author, publisher) = (create("author")?, create("publisher")?);
+        let listed = [("author", &author), ("publisher", &publisher)]
+            .map(|(name, key)| (name.to_owned(), key.public().clone()));
+        let file = trustfile::encode(&listed, &["*".to_owned()], &trustfile::DEFAULT_ROLES)?;
+        let path = home.path().join("trust.json");
+        files::write(ui, &path, &file)?;
+        progress.end("created the keys `author` and `publisher` and a trust file that lists them");
+        let trust = TrustArgs { trust: Some(path), ..TrustArgs::default() };
+        Ok(Self { ui, home, author, publisher, trust })
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.home.path().join(file)
+    }
+
+    /// Packs, signs, writes and verifies one package.
+    fn make(&self, source: &bundle::Source, what: &str) -> Result<Packed, Failure> {
+        let progress = self.ui.begin(what);
+        let authoring = Authoring {
+            manifest_name: source.manifest_name,
+            manifest: source.manifest,
+            policy: None,
+        };
+        let draft = authoring.draft()?;
+        let author_keys = [self.author.public().clone()];
+        let payload = source.payload;
+        let inputs = Inputs { payload, author_keys: &author_keys, ..Inputs::default() };
+        let mut package = authoring.pack(&draft, &inputs, &[])?;
+        packing::sign(&mut package, Scope::Author, &self.author.file, false)?;
+        packing::sign(&mut package, Scope::Publisher, &self.publisher.file, false)?;
+        let bytes = package.encode();
+        let file = format!("{}.mod", package.manifest().name);
+        files::write(self.ui, &self.path(&file), &bytes)?;
+        let (_, opened) = self.open(&file)?;
+        progress.end(&format!("{file} is signed and verified, level {}", opened.report.level));
+        Ok(Packed {
+            name: package.manifest().name.clone(),
+            version: package.manifest().version.to_string(),
+            capsule_hash: package.capsule_hash(),
+            bytes: bytes.len(),
+            level: opened.report.level,
+        })
+    }
+
+    fn open(&self, file: &str) -> Result<(String, Opened), Failure> {
+        let files = Files::read(&self.path(file))?;
+        Ok((files.name(), self.trust.open(&files)?))
+    }
+
+    /// Verifies a package and runs it with these grants.
+    fn run(&self, file: &str, input: &[u8], grants: &[Grant]) -> Result<Ran, Failure> {
+        let (name, opened) = self.open(file)?;
+        let args = GrantArgs { policy: None, grants: grants.to_vec() };
+        let effective = args.effective(opened.package.policy())?;
+        let loaded = execute::load(&name, &opened.package)?;
+        let request = Request {
+            entry: None,
+            input,
+            policy: &effective.policy,
+            fuel: None,
+            seed: [0; 32],
+            engine: Engine::Auto,
+        };
+        let progress = self.ui.begin(&format!("running {file}"));
+        let ran = loaded.run(&request, &mut MemoryHost::default())?;
+        progress.end(&format!("{file}: {}", crate::commands::run_summary(&ran)));
+        match execute::outcome_failure(file, &ran) {
+            None => Ok(ran),
+            Some(failure) => Err(failure),
+        }
+    }
+
+    /// Runs trust without the grant that it needs, which has to be refused.
+    fn refused_run(&self, input: &[u8]) -> Result<Failure, Failure> {
+        let refused = self.run("trust.mod", input, &[]).err();
+        let refusal = refused.ok_or_else(|| broken("a run without its grant was not refused"))?;
+        match refusal.kind {
+            crate::error::Kind::Code(ErrorCode::ImportRefused) => Ok(refusal),
+            _ => Err(refusal),
+        }
+    }
+
+    /// Runs trust with its grant, and writes and reads back its transcript.
+    fn trust_run(&self, input: &[u8]) -> Result<(Ran, Transcript), Failure> {
+        let ran = self.run("trust.mod", input, &[Grant::TrustGraph])?;
+        let transcript = ran.run.transcript.as_ref();
+        let transcript = transcript.ok_or_else(|| broken("a run has no transcript"))?;
+        let path = self.path("trust.transcript");
+        files::write(self.ui, &path, &execute::encode(transcript)?)?;
+        let bytes = files::read(&path, "transcript", kapsule_engine::TRANSCRIPT_BYTES_DEFAULT)?;
+        let transcript = Transcript::decode(&bytes).map_err(|error| {
+            Failure::decode("the transcript cannot be read back", &error, "report this as a bug")
+        })?;
+        Ok((ran, transcript))
+    }
+
+    /// Replays a run of trust on the engine that did not run it, and compares everything.
+    fn replay_elsewhere(&self, ran: &Ran, transcript: &Transcript) -> Result<Backend, Failure> {
+        let engine = match ran.backend {
+            Backend::Wasmi => Engine::Jit,
+            Backend::Jit => Engine::Wasmi,
+        };
+        let (name, opened) = self.open("trust.mod")?;
+        let loaded = execute::load(&name, &opened.package)?;
+        let progress = self.ui.begin("replaying trust.mod on the other engine");
+        let replayed = loaded.replay(transcript, engine, None)?;
+        progress.end("replayed trust.mod");
+        let disagree = |cause: String| {
+            let hint = "report this as a bug, with both transcripts (--keep DIR)";
+            Failure::new(ErrorCode::EngineDisagreement, "the engines disagree", hint).cause(cause)
+        };
+        if let Some(difference) = &replayed.replay.difference {
+            return Err(disagree(difference.to_string()));
+        }
+        let again = replayed.replay.run.as_ref();
+        let again = again.ok_or_else(|| broken("a replay without a difference has no run"))?;
+        match differing(&ran.run, again) {
+            [] => Ok(replayed.backend),
+            fields => Err(disagree(format!("{} differ", fields.join(", ")))),
+        }
+    }
+}
+
+/// Returns which of outcome, fuel, transcript and output differ between two runs.
+fn differing(first: &Run, second: &Run) -> &'static [&'static str] {
+    let same = [
+        first.outcome == second.outcome,
+        first.usage.fuel == second.usage.fuel,
+        first.transcript.is_some() && first.transcript == second.transcript,
+        first.output == second.output,
+    ];
+    match same {
+        [true, true, true, true] => &[],
+        [false, ..] => &["outcome"],
+        [_, false, ..] => &["fuel"],
+        [_, _, false, _] => &["transcript"],
+        [.., false] => &["output"],
+    }
+}

@@ -1,0 +1,302 @@
+//! Running and replaying a verified package on an engine.
+
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use kapsule_abi::{ErrorCode, Limit, Outcome, guard};
+use kapsule_engine::{
+    Backend, HostError, Job, JobOptions, MemoryHost, Replay, ReplayOptions, Run, RunError,
+};
+use kapsule_format::manifest::Abi;
+use kapsule_format::package::Package;
+use kapsule_format::policy::Policy;
+use kapsule_format::transcript::Transcript;
+use kapsule_meter::{MeteredModule, Options, Profile};
+
+use crate::error::Failure;
+use crate::grants;
+
+/// Which engine runs; the result never depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// The interpreter for short runs, the JIT for long ones.
+    #[default]
+    Auto,
+    /// The interpreter.
+    Wasmi,
+    /// The compiler.
+    Jit,
+}
+
+impl Engine {
+    /// Returns the backend for a run of this much fuel.
+    pub(crate) fn backend(self, fuel: u64) -> Backend {
+        match self {
+            Self::Auto => Backend::choose(fuel),
+            Self::Wasmi => Backend::Wasmi,
+            Self::Jit => Backend::Jit,
+        }
+    }
+}
+
+/// A module ready to run, with the package it came from.
+pub(crate) struct Loaded<'a> {
+    /// Name for messages.
+    pub(crate) name: &'a str,
+    /// The package.
+    pub(crate) package: &'a Package,
+    /// Its metered module.
+    pub(crate) module: MeteredModule,
+    profile: Profile,
+}
+
+/// Validates and meters the module of a package.
+pub(crate) fn load<'a>(name: &'a str, package: &'a Package) -> Result<Loaded<'a>, Failure> {
+    let exec = &package.manifest().exec;
+    if exec.abi != Abi::KapsuleV1 {
+        return Err(Failure::new(
+            ErrorCode::VersionUnsupported,
+            format!("{name} cannot be run by this command"),
+            "modules of the capability kernel have no command yet",
+        )
+        .cause(format!("exec.abi is {}, allowed is {}", exec.abi, Abi::KapsuleV1)));
+    }
+    if let Some(first) = package.dependencies().first() {
+        return Err(Failure::new(
+            ErrorCode::DependencyAbsent,
+            format!("{name} needs packages that are not here"),
+            "run a package without dependencies; there is no package store yet",
+        )
+        .cause(format!("the package {first} is not present")));
+    }
+    let profile: Profile =
+        exec.profile.name().parse().map_err(|error| module_refused(name, &error))?;
+    let module = kapsule_meter::meter(package.payload(), &Options::new(profile))
+        .map_err(|error| module_refused(name, &error))?;
+    Ok(Loaded { name, package, module, profile })
+}
+
+/// Returns the failure of a module that metering refuses.
+pub(crate) fn module_refused(name: &str, error: &kapsule_meter::MeterError) -> Failure {
+    let hint = match error.code {
+        ErrorCode::ImportRefused => "import only the hostcalls that `kapsule limits` lists",
+        ErrorCode::LimitExceeded => "print the limits of a module with `kapsule limits`",
+        ErrorCode::ModuleFeatureRefused => {
+            "build for wasm32v1-none; floats need `exec.profile = \"float-1\"` in the manifest"
+        }
+        ErrorCode::EntryNotFound => "build the module with the SDK, which exports what is needed",
+        _ => "build the module again for wasm32v1-none",
+    };
+    Failure::new(error.code, format!("{name} has a module that cannot run"), hint).cause(error)
+}
+
+/// What to run, and with what.
+pub(crate) struct Request<'a> {
+    /// Entry, or the one of the manifest.
+    pub(crate) entry: Option<&'a str>,
+    /// Input bytes.
+    pub(crate) input: &'a [u8],
+    /// Effective policy.
+    pub(crate) policy: &'a Policy,
+    /// Granted fuel, or all that the policy gives.
+    pub(crate) fuel: Option<u64>,
+    /// Seed of `random`.
+    pub(crate) seed: [u8; 32],
+    /// Engine.
+    pub(crate) engine: Engine,
+}
+
+/// A run that ended, by itself or by a rule.
+pub(crate) struct Ran {
+    /// Engine that ran.
+    pub(crate) backend: Backend,
+    /// Entry that was called.
+    pub(crate) entry: String,
+    /// Granted fuel.
+    pub(crate) fuel_granted: u64,
+    /// What the engine reports.
+    pub(crate) run: Run,
+    /// Time that compiling and running took; part of nothing else.
+    pub(crate) elapsed: Duration,
+}
+
+impl Loaded<'_> {
+    /// Runs one entry against a host.
+    pub(crate) fn run(&self, request: &Request<'_>, host: &mut MemoryHost) -> Result<Ran, Failure> {
+        let exec = &self.package.manifest().exec;
+        let entry = request.entry.unwrap_or(&exec.entry);
+        if !exec.has_entry(entry) {
+            let mut names = vec![exec.entry.as_str()];
+            names.extend(exec.entries.iter().flatten().map(String::as_str));
+            return Err(Failure::new(
+                ErrorCode::EntryNotFound,
+                format!("{} has no entry {entry:?}", self.name),
+                format!("choose one of its entries: {}", names.join(", ")),
+            )
+            .cause("the manifest does not list it"));
+        }
+        let fuel = request.fuel.unwrap_or(request.policy.limits.fuel);
+        let job = Job {
+            capsule_hash: self.package.capsule_hash(),
+            core_hash: self.package.core_hash(),
+            profile: self.profile,
+            entry,
+            input: request.input,
+            policy: request.policy,
+            fuel,
+            memory_bytes: request.policy.limits.memory_bytes,
+            seed: request.seed,
+            deadline: None,
+            options: JobOptions::default(),
+        };
+        let start = Instant::now();
+        let ran = match request.engine {
+            Engine::Auto => kapsule_engine::run_auto(&self.module, &job, host),
+            _ => self.run_on(request.engine.backend(fuel), &job, host),
+        };
+        let elapsed = start.elapsed();
+        let (backend, run) = ran.map_err(|error| self.refused(request.policy, &error))?;
+        Ok(Ran { backend, entry: entry.to_owned(), fuel_granted: fuel, run, elapsed })
+    }
+
+    fn run_on(
+        &self,
+        backend: Backend,
+        job: &Job<'_>,
+        host: &mut MemoryHost,
+    ) -> Result<(Backend, Run), RunError> {
+        let compiled = kapsule_engine::compile(&self.module, backend)?;
+        Ok((backend, kapsule_engine::run(&compiled, job, host)?))
+    }
+
+    /// Replays a transcript of this package; a difference is in the result, not a failure.
+    pub(crate) fn replay(
+        &self,
+        transcript: &Transcript,
+        engine: Engine,
+        input: Option<&[u8]>,
+    ) -> Result<Replayed, Failure> {
+        self.check_transcript(transcript)?;
+        let start = Instant::now();
+        let backend = engine.backend(transcript.end.fuel_used);
+        let options = ReplayOptions { input, deadline: None };
+        let replayed = kapsule_engine::compile(&self.module, backend)
+            .map_err(RunError::from)
+            .and_then(|compiled| kapsule_engine::replay(&compiled, transcript, options));
+        let replay = replayed.map_err(|error| self.refused(&transcript.header.policy, &error))?;
+        Ok(Replayed { backend, replay, elapsed: start.elapsed() })
+    }
+
+    /// Refuses a transcript of another package, policy or entry.
+    fn check_transcript(&self, transcript: &Transcript) -> Result<(), Failure> {
+        let header = &transcript.header;
+        let refuse = |code, cause: String| {
+            let message = format!("the transcript is not one of {}", self.name);
+            let hint = "name the package that was run; `kapsule inspect` prints its hashes";
+            Err(Failure::new(code, message, hint).cause(cause))
+        };
+        let (own, named) = (self.package.capsule_hash(), header.capsule_hash);
+        if guard!("cli.replay.capsule_hash", own != named) {
+            let cause = format!("the transcript names capsule_hash {named}, the package is {own}");
+            return refuse(ErrorCode::FactsConflict, cause);
+        }
+        let (own, named) = (self.package.core_hash(), header.core_hash);
+        if guard!("cli.replay.core_hash", own != named) {
+            let cause = format!("the transcript names core_hash {named}, the package has {own}");
+            return refuse(ErrorCode::FactsConflict, cause);
+        }
+        let profile = self.package.manifest().exec.profile.name();
+        if guard!("cli.replay.profile", header.profile != profile) {
+            let named = &header.profile;
+            let cause = format!("the transcript names profile {named:?}, the package {profile:?}");
+            return refuse(ErrorCode::FactsConflict, cause);
+        }
+        let listed = self.package.manifest().exec.has_entry(&header.entry);
+        if guard!("cli.replay.entry", !listed) {
+            let cause = format!("the manifest does not list the entry {:?}", header.entry);
+            return refuse(ErrorCode::EntryNotFound, cause);
+        }
+        let widened = is_wider(&header.policy, self.package.policy());
+        if guard!("cli.replay.policy", widened) {
+            let cause = "its policy allows more than that of the package".to_owned();
+            return refuse(ErrorCode::FactsConflict, cause);
+        }
+        Ok(())
+    }
+
+    fn refused(&self, policy: &Policy, error: &RunError) -> Failure {
+        let code = error.code();
+        if code == ErrorCode::ImportRefused {
+            let missing = grants::missing(&self.module, policy);
+            return grants::refused(self.name, self.package.policy(), &missing, error);
+        }
+        let limits = &policy.limits;
+        let hint = match error {
+            RunError::Refused(_) if code == ErrorCode::ResourcesExceedPolicy => format!(
+                "at most {} fuel and {} bytes of memory are allowed here; see `kapsule policy \
+                 explain {}`",
+                limits.fuel, limits.memory_bytes, self.name
+            ),
+            RunError::Refused(_) if code == ErrorCode::EntryNotFound => {
+                format!("list the exports of the module with `kapsule inspect {}`", self.name)
+            }
+            RunError::Refused(_) => "make the transcript with this version of the tool".to_owned(),
+            RunError::Host(HostError::NativeStack(_)) => "run it with --engine wasmi".to_owned(),
+            RunError::Host(_) => "try the other engine with --engine".to_owned(),
+        };
+        Failure::new(code, format!("{} did not run", self.name), hint).cause(error)
+    }
+}
+
+/// Tells whether `policy` allows anything that `package` does not.
+fn is_wider(policy: &Policy, package: &Policy) -> bool {
+    match kapsule_format::policy::effective(package, policy) {
+        Ok((common, _)) => common != *policy,
+        Err(_) => true,
+    }
+}
+
+/// Encodes the transcript of a run.
+pub(crate) fn encode(transcript: &Transcript) -> Result<Vec<u8>, Failure> {
+    transcript.encode().map_err(|error| {
+        let hint = "run without --transcript";
+        Failure::decode("the transcript does not fit its file form", &error, hint)
+    })
+}
+
+/// A replay that was carried out.
+pub(crate) struct Replayed {
+    /// Engine that replayed.
+    pub(crate) backend: Backend,
+    /// What it found.
+    pub(crate) replay: Replay,
+    /// Time that it took.
+    pub(crate) elapsed: Duration,
+}
+
+/// Returns the failure that an outcome is, or `None` for success.
+pub(crate) fn outcome_failure(name: &str, ran: &Ran) -> Option<Failure> {
+    let outcome = ran.run.outcome;
+    let code = outcome.error_code()?;
+    let hint = match outcome {
+        Outcome::Completed(_) => "the code is the module's own; its log lines may say more",
+        Outcome::Trapped(_) => {
+            "look at the calls before it with --transcript and `kapsule inspect`"
+        }
+        Outcome::LimitReached(Limit::Fuel) => {
+            "grant more with --fuel, up to the limit that `kapsule policy explain` prints"
+        }
+        Outcome::LimitReached(_) => {
+            "see the limits in force with `kapsule policy explain`; only its author can raise them"
+        }
+        Outcome::Denied(_) => "the module passed an argument that no host accepts; tell its author",
+    };
+    let mut failure = Failure::new(code, format!("the run of {name} ended: {outcome}"), hint);
+    if let Some(site) = &ran.run.trap_site {
+        failure = failure.cause(match site.offset {
+            Some(offset) => format!("in function {} at byte {offset}", site.function),
+            None => format!("in function {}", site.function),
+        });
+    }
+    Some(failure)
+}

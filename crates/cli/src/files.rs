@@ -1,0 +1,118 @@
+//! Files named on the command line: bounded reading, atomic writing, `-` for stdin and stdout.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use kapsule_abi::{ErrorCode, guard};
+
+use crate::error::Failure;
+use crate::ui::Ui;
+
+/// Greatest input of a run, in bytes.
+///
+/// Chosen: a run reads its input into 64 MiB of guest memory at most, usually piece by piece.
+pub(crate) const INPUT_BYTES_MAX: u64 = 1 << 30;
+
+/// Tells whether a path means stdin or stdout.
+pub(crate) fn is_dash(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// Names a path in a message.
+pub(crate) fn name(path: &Path) -> String {
+    if is_dash(path) { "stdin".to_owned() } else { path.display().to_string() }
+}
+
+/// Reads a whole file, or stdin for `-`, of at most `limit` bytes.
+///
+/// `what` names the limit in the error, for example `package`.
+pub(crate) fn read(path: &Path, what: &str, limit: u64) -> Result<Vec<u8>, Failure> {
+    let unreadable = |error: io::Error| {
+        let hint = "check the path and its permissions; `-` means stdin";
+        Failure::usage(format!("cannot read {what} {}", name(path)), hint).cause(error)
+    };
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file at the limit from one above it.
+    let read = if is_dash(path) {
+        io::stdin().lock().take(limit.saturating_add(1)).read_to_end(&mut bytes)
+    } else {
+        let file = File::open(path).map_err(unreadable)?;
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)
+    };
+    read.map_err(unreadable)?;
+    if guard!("cli.files.limit", bytes.len() as u64 > limit) {
+        return Err(Failure::new(
+            ErrorCode::LimitExceeded,
+            format!("{what} {} is too large", name(path)),
+            "print the limits with `kapsule limits`",
+        )
+        .cause(format!("{what} exceeds the limit of {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Refuses a place that cannot be written, before any work is done for it.
+pub(crate) fn check_writable(path: &Path) -> Result<(), Failure> {
+    if is_dash(path) {
+        return Ok(());
+    }
+    let directory = directory(path);
+    if directory.is_dir() && !path.is_dir() {
+        return Ok(());
+    }
+    let found = if path.is_dir() { "it is a directory" } else { "its directory does not exist" };
+    let hint = "name a file in a directory that exists";
+    Err(Failure::usage(format!("cannot write {}", path.display()), hint).cause(found))
+}
+
+/// Writes a file so that a reader sees the old bytes or the new ones, or writes to stdout for `-`.
+///
+/// A link is followed, and what is no ordinary file (a device, a pipe) is written in place.
+pub(crate) fn write(ui: &Ui, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    if is_dash(path) {
+        return ui.data(bytes);
+    }
+    let written = match fs::canonicalize(path) {
+        Ok(found) if !found.is_file() => {
+            OpenOptions::new().write(true).open(&found).and_then(|mut file| file.write_all(bytes))
+        }
+        Ok(found) => replace(&found, bytes),
+        Err(_) => replace(path, bytes),
+    };
+    written.map_err(|error| {
+        let hint = "check the directory, its permissions and the free space";
+        Failure::usage(format!("cannot write {}", path.display()), hint).cause(error)
+    })
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = temporary_beside(path);
+    create_new(&temporary, 0o666, bytes).and_then(|()| fs::rename(&temporary, path)).inspect_err(
+        // The temporary file is ours alone; if it cannot be removed either, the cause is told.
+        |_| drop(fs::remove_file(&temporary)),
+    )
+}
+
+/// Creates a file that must not exist, with `mode` less the umask, and writes it through.
+pub(crate) fn create_new(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Returns a name in the same directory, since a rename does not cross file systems.
+fn temporary_beside(path: &Path) -> PathBuf {
+    let mut file = std::ffi::OsString::from(".");
+    file.push(path.file_name().unwrap_or_default());
+    file.push(format!(".{}.tmp", std::process::id()));
+    directory(path).join(file)
+}

@@ -1,0 +1,116 @@
+//! What this host grants a package, and what is left of the package's policy.
+
+use std::path::PathBuf;
+
+use kapsule_abi::{ErrorCode, Grant, Hostcall};
+use kapsule_format::limits::POLICY_BYTES_MAX;
+use kapsule_format::policy::{self, Filesystem, Narrowing, Network, Policy};
+use kapsule_meter::MeteredModule;
+
+use crate::error::Failure;
+use crate::files;
+
+/// What the host grants; shared by every command that runs or explains.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct GrantArgs {
+    /// Policy file (`kapsule/policy/1`) that says what this host grants; without it the limits are
+    /// those of the package, and no hostcall that needs a grant is linked
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Grant in addition to the policy file, such as `trust.graph`; may be repeated
+    #[arg(long = "grant", value_name = "NAME", value_parser = parse_grant)]
+    pub(crate) grants: Vec<Grant>,
+}
+
+fn parse_grant(name: &str) -> Result<Grant, String> {
+    Grant::from_name(name).ok_or_else(|| {
+        let names = Grant::ALL.map(Grant::name).join(", ");
+        format!("grants are {names}")
+    })
+}
+
+impl GrantArgs {
+    /// Returns the host's grant to a package with this policy.
+    pub(crate) fn host_grant(&self, package: &Policy) -> Result<Policy, Failure> {
+        let mut grant = match &self.policy {
+            None => Policy {
+                limits: package.limits,
+                filesystem: Filesystem::default(),
+                hostcalls: Vec::new(),
+                kinds: Vec::new(),
+                network: Network::default(),
+            },
+            Some(path) => {
+                let bytes = files::read(path, "policy", POLICY_BYTES_MAX as u64)?;
+                Policy::decode(&bytes).map_err(|error| {
+                    let message = format!("{} is not a policy file", path.display());
+                    let hint = "print one in its only form with `kapsule policy show PACKAGE`";
+                    Failure::decode(message, &error, hint)
+                })?
+            }
+        };
+        let calls = self.grants.iter().flat_map(|grant| grant.hostcalls());
+        grant.hostcalls.extend(calls.map(|call| call.name.to_owned()));
+        grant.hostcalls.sort_unstable();
+        grant.hostcalls.dedup();
+        Ok(grant)
+    }
+
+    /// Narrows a package's policy by the host's grant.
+    pub(crate) fn effective(&self, package: &Policy) -> Result<Effective, Failure> {
+        let host = self.host_grant(package)?;
+        let (policy, narrowings) = policy::effective(package, &host).map_err(|error| {
+            let hint = "grant a capsule kind that the package processes in the --policy file";
+            Failure::decode("the package and the host have no policy in common", &error, hint)
+        })?;
+        Ok(Effective { host, policy, narrowings })
+    }
+}
+
+/// What a run of a package may do on this host.
+pub(crate) struct Effective {
+    /// What the host grants.
+    pub(crate) host: Policy,
+    /// What both sides allow.
+    pub(crate) policy: Policy,
+    /// What was taken away on the way.
+    pub(crate) narrowings: Vec<Narrowing>,
+}
+
+/// Returns the imports of a module that this policy does not link, each once.
+pub(crate) fn missing(module: &MeteredModule, policy: &Policy) -> Vec<&'static Hostcall> {
+    let granted = |call: &Hostcall| {
+        call.grant.is_none() || policy.hostcalls.iter().any(|name| name == call.name)
+    };
+    let mut missing: Vec<_> =
+        module.imports().iter().copied().filter(|call| !granted(call)).collect();
+    missing.sort_unstable_by_key(|call| call.number);
+    missing.dedup();
+    missing
+}
+
+/// Says what to do about a refused import: the host can grant it, or the package never asked.
+pub(crate) fn hint(package: &Policy, missing: &[&Hostcall]) -> String {
+    let asked = |call: &&&Hostcall| package.hostcalls.iter().any(|name| name == call.name);
+    let name = |call: &&Hostcall| call.grant.map_or("none", Grant::name);
+    let mut never: Vec<&str> = missing.iter().filter(|call| !asked(call)).map(name).collect();
+    let mut wanted: Vec<String> =
+        missing.iter().filter(asked).map(|call| format!("--grant {}", name(call))).collect();
+    never.dedup();
+    wanted.dedup();
+    if never.is_empty() {
+        return format!("if you allow it, run again with `{}`", wanted.join(" "));
+    }
+    format!("its author has to add `grants = {never:?}` to the manifest and pack it again")
+}
+
+/// Returns the failure of a module whose imports this policy does not link.
+pub(crate) fn refused(
+    name: &str,
+    package: &Policy,
+    missing: &[&Hostcall],
+    detail: impl ToString,
+) -> Failure {
+    let message = format!("{name} may not run with this policy");
+    Failure::new(ErrorCode::ImportRefused, message, hint(package, missing)).cause(detail)
+}

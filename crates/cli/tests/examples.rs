@@ -1,0 +1,89 @@
+//! Every example of every help text runs.
+
+use std::fs;
+use std::path::Path;
+
+use crate::reference::helps;
+use crate::support::{Bench, CLOCK, KAPSULE, REPOSITORY};
+
+/// Prepares a directory with everything that examples name.
+fn stage() -> Bench {
+    let bench = Bench::with_hello();
+    bench.ok(&["key", "new", "bob"]);
+    fs::copy(bench.path("home/data/keys/bob.pub"), bench.path("bob.pub")).unwrap();
+    bench.ok(&["key", "trust", "alice", "-o", "trust.json"]);
+    bench.write("strict.toml", "[limits]\nfuel = 1000000\n");
+    bench.manifest("clock", CLOCK, "grants = [\"time\"]");
+    bench.ok(&["pack", "clock.toml", "--key", "alice"]);
+    bench.write("policy.json", bench.ok(&["policy", "show", "hello.mod"]).stdout);
+    bench.write("name.txt", "Ada");
+    let run = ["run", "hello.mod", "--input", "name.txt", "--transcript", "hello.transcript"];
+    bench.ok(&run);
+    for name in ["trust", "rank"] {
+        let manifest = format!("{REPOSITORY}/examples/packages/{name}.toml");
+        let payload = format!("{REPOSITORY}/modules/artifacts/{name}.wasm");
+        bench.ok(&["pack", &manifest, "--payload", &payload]);
+    }
+    for (from, to) in [("trust-sample", "ratings"), ("feed-sample", "posts")] {
+        let table = fs::read(format!("{REPOSITORY}/examples/data/{from}.csv")).unwrap();
+        bench.write(&format!("{to}.csv"), table);
+    }
+    bench.ok(&["convert", "otc", "ratings.csv", "--viewer", "ada", "-o", "trust.input"]);
+    let run = [
+        "run",
+        "trust.mod",
+        "--grant",
+        "trust.graph",
+        "--input",
+        "trust.input",
+        "--output",
+        "trust.output",
+    ];
+    bench.ok(&run);
+    bench.ok(&["convert", "hn", "posts.csv", "--trust", "trust.output", "-o", "rank.input"]);
+    bench.ok(&["run", "rank.mod", "--input", "rank.input", "--output", "rank.output"]);
+    bench
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Returns the example lines of a help text.
+fn examples(help: &str) -> Vec<&str> {
+    let lines = help.lines().skip_while(|line| *line != "Examples:").skip(1);
+    lines.take_while(|line| !line.is_empty()).map(str::trim).collect()
+}
+
+#[test]
+fn every_example_runs() {
+    let stage = stage();
+    let mut count = 0;
+    for (path, help) in helps(&stage, &[]) {
+        let lines = examples(&help);
+        let bench = Bench::new();
+        copy(&stage.path(""), &bench.path(""));
+        if lines.iter().any(|line| line.contains("key new alice")) {
+            for file in ["alice.key", "alice.pub"] {
+                fs::remove_file(bench.path("home/data/keys").join(file)).unwrap();
+            }
+        }
+        for line in lines {
+            let ended = bench.command("sh").args(["-c", line]).output().unwrap();
+            let stderr = String::from_utf8_lossy(&ended.stderr);
+            assert!(ended.status.success(), "{path:?}: {line}: {stderr}");
+            count += 1;
+        }
+    }
+    assert!(count > 40, "only {count} examples");
+    assert!(KAPSULE.ends_with("kapsule"), "the examples find the command by its name");
+}
