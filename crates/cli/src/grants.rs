@@ -18,11 +18,11 @@ pub(crate) struct GrantArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
     /// Grant in addition to the policy file, such as `trust.graph`; may be repeated
-    #[arg(long = "grant", value_name = "NAME", value_parser = parse_grant)]
+    #[arg(long = "grant", value_name = "NAME", value_parser = decode_grant)]
     pub(crate) grants: Vec<Grant>,
 }
 
-fn parse_grant(name: &str) -> Result<Grant, String> {
+fn decode_grant(name: &str) -> Result<Grant, String> {
     Grant::from_name(name).ok_or_else(|| {
         let names = Grant::ALL.map(Grant::name).join(", ");
         format!("grants are {names}")

@@ -23,14 +23,14 @@ pub(crate) struct TrustArgs {
     #[arg(long, value_name = "FILE", env = "KAPSULE_TRUST", hide_env_values = true)]
     pub(crate) trust: Option<PathBuf>,
     /// Level that the verdict must reach
-    #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
+    #[arg(long, value_name = "LEVEL", value_parser = decode_level)]
     pub(crate) require: Option<Level>,
     /// Accept published test keys, whose signatures prove nothing; caps the verdict at proof-only
     #[arg(long)]
     pub(crate) insecure_dev: bool,
 }
 
-fn parse_level(name: &str) -> Result<Level, String> {
+fn decode_level(name: &str) -> Result<Level, String> {
     let levels = [Level::ProofOnly, Level::PolicyEnforced, Level::AuditReady];
     levels.into_iter().find(|level| level.name() == name).ok_or_else(|| {
         let names = levels.map(Level::name).join(", ");

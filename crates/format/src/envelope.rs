@@ -253,10 +253,17 @@ impl Envelope {
 }
 
 fn decode_base64(text: &str, member: &str) -> Result<Vec<u8>, DecodeError> {
-    BASE64.decode(text.as_bytes()).map_err(|error| {
-        let detail = format!("{member} is not canonical base64 at character {}", error.position);
+    let refuse = |position: usize| {
+        let detail = format!("{member} is not canonical base64 at character {position}");
         DecodeError::new(ErrorCode::EnvelopeForm, detail)
-    })
+    };
+    let bytes = BASE64.decode(text.as_bytes()).map_err(|error| refuse(error.position))?;
+    // The library also reads several padded texts one after the other as one.
+    let padding = text.find('=').unwrap_or(text.len());
+    if guard!("format.envelope.base64", BASE64.encode(&bytes) != text) {
+        return Err(refuse(padding));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

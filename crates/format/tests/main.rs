@@ -23,6 +23,9 @@ fn no_test_file_is_forgotten() {
     let source = std::fs::read_to_string(folder.join("main.rs")).unwrap();
     for entry in std::fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
         let stem = path.file_stem().unwrap().to_str().unwrap();
         let named = stem == "main" || source.contains(&format!("\nmod {stem};"));
         assert!(named, "{} is no mod of tests/main.rs", path.display());

@@ -12,8 +12,8 @@ use kapsule_format::verify::{self, CheckName, CheckResult, Options};
 use proptest::prelude::*;
 
 /// Sections of the fixed package of the specification.
-const MANIFEST: &str = r#"{"author":"Test Author","author_keys":["ed25519:d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"],"exec":{"abi":"kapsule_v1","binary":"empty.wasm","chunk_root":"117a20859deefcacae4ee0b52c217e8899c79133dba2607eeebdcb1b757ceaa3","entry":"run","hash":"sha256:93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476","kind":"wasm-core/1","profile":"integer-1","size":8},"name":"empty","policy_hash":"3c12d8d6975e39d40bbebe2318677defc186737093010a0f27992b0ba0557c26","proof_type":"none","schema":"kapsule/manifest/1","version":"0.1.0"}"#;
-const POLICY: &str = r#"{"filesystem":{"read_only":[],"write_allowed":[]},"hostcalls":[],"kinds":[],"limits":{"calls":0,"fuel":1000000,"log_bytes":0,"memory_bytes":65536,"output_bytes":65536,"storage_bytes":0},"network":{"allow_clearnet":false,"allow_mesh":false},"schema":"kapsule/policy/1"}"#;
+const MANIFEST: &str = include_str!("data/manifest.json");
+const POLICY: &str = include_str!("data/policy.json");
 const PAYLOAD: &[u8] = b"\0asm\x01\0\0\0";
 const SEED: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
 

@@ -36,7 +36,10 @@ fn trust_text(keys: &str, revoked: &str) -> String {
     let root = private_key(200);
     let root = root.public();
     format!(
-        r#"{{"cosigners":[],"keys":[{keys}],"logs":[],"quorum":0,"registries":[],"revoked":[{revoked}],"root_keys":[["{root}"]],"schema":"kapsule/trust/1","serial":1,"threshold":1,"valid_from":1000,"valid_until":9000,"verifying_keys":[]}}"#
+        "{{\"cosigners\":[],\"keys\":[{keys}],\"logs\":[],\
+         \"quorum\":0,\"registries\":[],\"revoked\":[{revoked}],\
+         \"root_keys\":[[\"{root}\"]],\"schema\":\"kapsule/trust/1\",\"serial\":1,\
+         \"threshold\":1,\"valid_from\":1000,\"valid_until\":9000,\"verifying_keys\":[]}}"
     )
 }
 
@@ -265,7 +268,7 @@ fn a_file_that_cannot_be_read_is_reported_by_form_alone() {
     let report = verify::package(b"", None, NOW_MS, &Options::default());
     assert_eq!(
         String::from_utf8(report.encode()).unwrap(),
-        r#"{"artefact":{"id":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","kind":"unknown"},"checks":[{"code":"E001","detail":"the file does not start with the magic bytes 4e 4f 4e 4f (offset 0)","name":"form","result":"fail"}],"error_code":"E001","facts":{"ignored":[],"insecure_dev":false,"signers":[],"unknown_signers":[]},"level":"rejected","required":"proof-only","schema":"kapsule/report/1","status":"REJECT"}"#
+        include_str!("data/report-unreadable.json")
     );
     assert_eq!(report.exit_code(), 20);
 }
@@ -276,7 +279,7 @@ fn the_report_of_the_fixed_package_has_fixed_bytes() {
     let report = verify::package(&signed().encode(), None, None, &options);
     assert_eq!(
         String::from_utf8(report.encode()).unwrap(),
-        r#"{"artefact":{"id":"82f3b012e59b885c5a863c525089e184ddaa9f043a0b871d826614476534844f","kind":"package"},"checks":[{"detail":"","name":"form","result":"pass"},{"detail":"","name":"hashes","result":"pass"},{"detail":"1 valid","name":"signature","result":"pass"},{"detail":"","name":"sections","result":"pass"},{"code":"E213","detail":"no trust file or no clock was given","name":"signer.trusted","result":"not-done"},{"code":"E213","detail":"no trust file or no clock was given","name":"signer.quorum","result":"not-done"},{"code":"E213","detail":"no store of packages and earlier versions was given","name":"dependencies","result":"not-done"}],"facts":{"author":"ad0168f08673b2b0dbfa1af3570e3c2ccf833c229644348070443a5c7fbaed5b","body_sha256":"257d03a5bd824460c391cdcad69e64e579f4c5258a1e76c623884e2e832e3225","capsule_hash":"82f3b012e59b885c5a863c525089e184ddaa9f043a0b871d826614476534844f","core_hash":"e7414340732ef25120100b762652a075a086bd45a61a4a0c6e2ffaf021e93865","ignored":[],"insecure_dev":true,"name":"empty","policy_hash":"3c12d8d6975e39d40bbebe2318677defc186737093010a0f27992b0ba0557c26","signers":["ad0168f08673b2b0dbfa1af3570e3c2ccf833c229644348070443a5c7fbaed5b"],"unknown_signers":[],"version":"0.1.0"},"level":"proof-only","required":"proof-only","schema":"kapsule/report/1","status":"ACCEPT"}"#
+        include_str!("data/report-fixed-package.json")
     );
 }
 

@@ -107,6 +107,7 @@ fn proposal_name(proposal: &'static str) -> &'static str {
         "exceptions" | "legacy_exceptions" => "exceptions",
         "gc" | "custom_descriptors" => "gc",
         "function_references" => "function-references",
+        "relaxed_simd" => "simd",
         "memory_control" => "memory-control",
         "stack_switching" => "stack-switching",
         "wide_arithmetic" => "wide-arithmetic",
@@ -177,7 +178,7 @@ fn payload_feature(payload: &Payload<'_>, profile: Profile) -> Finding {
             Some(("component-model", range.start))
         }
         Payload::TypeSection(reader) => return types_feature(reader.clone(), profile),
-        Payload::ImportSection(reader) => return imports_feature(reader.clone()),
+        Payload::ImportSection(reader) => return imports_feature(reader.clone(), profile),
         Payload::TableSection(reader) => return tables_feature(reader.clone()),
         Payload::MemorySection(reader) => return memories_feature(reader.clone()),
         Payload::TagSection(reader) => Some(("exceptions", reader.range().start)),
@@ -211,19 +212,27 @@ fn types_feature(reader: wasmparser::TypeSectionReader<'_>, profile: Profile) ->
     Ok(None)
 }
 
-fn imports_feature(reader: wasmparser::ImportSectionReader<'_>) -> Finding {
+fn imports_feature(reader: wasmparser::ImportSectionReader<'_>, profile: Profile) -> Finding {
+    let (mut memories, mut tables) = (0, 0);
     for import in reader.into_imports_with_offsets() {
         let (offset, import) = import?;
         let feature = match import.ty {
-            TypeRef::Tag(_) => "exceptions",
-            TypeRef::FuncExact(_) => "gc",
-            TypeRef::Memory(memory) => match memory_feature(&memory) {
-                Some(feature) => feature,
-                None => continue,
-            },
-            _ => continue,
+            TypeRef::Tag(_) => Some("exceptions"),
+            TypeRef::FuncExact(_) => Some("gc"),
+            TypeRef::Func(_) => None,
+            TypeRef::Global(global) => value_feature(global.content_type, profile),
+            TypeRef::Memory(memory) => {
+                memories += 1;
+                memory_feature(&memory).or((memories > 1).then_some("multi-memory"))
+            }
+            TypeRef::Table(table) => {
+                tables += 1;
+                table_feature(&table).or((tables > 1).then_some("reference-types"))
+            }
         };
-        return Ok(Some((feature, offset)));
+        if let Some(feature) = feature {
+            return Ok(Some((feature, offset)));
+        }
     }
     Ok(None)
 }
@@ -231,16 +240,22 @@ fn imports_feature(reader: wasmparser::ImportSectionReader<'_>) -> Finding {
 fn tables_feature(reader: wasmparser::TableSectionReader<'_>) -> Finding {
     for (position, table) in reader.into_iter_with_offsets().enumerate() {
         let (offset, table) = table?;
-        let plain = table.ty.element_type == wasmparser::RefType::FUNCREF
-            && matches!(table.init, wasmparser::TableInit::RefNull);
-        if table.ty.table64 {
-            return Ok(Some(("memory64", offset)));
-        }
-        if position > 0 || !plain {
-            return Ok(Some(("reference-types", offset)));
+        let plain = matches!(table.init, wasmparser::TableInit::RefNull);
+        let beyond_one = (position > 0 || !plain).then_some("reference-types");
+        if let Some(feature) = table_feature(&table.ty).or(beyond_one) {
+            return Ok(Some((feature, offset)));
         }
     }
     Ok(None)
+}
+
+fn table_feature(table: &wasmparser::TableType) -> Option<&'static str> {
+    match table {
+        t if t.table64 => Some("memory64"),
+        t if t.shared => Some("threads"),
+        t if t.element_type != wasmparser::RefType::FUNCREF => Some("reference-types"),
+        _ => None,
+    }
 }
 
 fn memory_feature(memory: &wasmparser::MemoryType) -> Option<&'static str> {
@@ -278,6 +293,10 @@ fn globals_feature(reader: wasmparser::GlobalSectionReader<'_>, profile: Profile
     Ok(None)
 }
 
+/// Names what a constant expression has beyond one constant.
+///
+/// Reading a global is among that: imported globals are refused, and the module's own ones can be
+/// read in constant expressions only since they were extended.
 fn constant_feature(expression: &wasmparser::ConstExpr<'_>) -> Finding {
     for operator in expression.get_operators_reader().into_iter_with_offsets() {
         let (operator, offset) = operator?;
@@ -287,7 +306,6 @@ fn constant_feature(expression: &wasmparser::ConstExpr<'_>) -> Finding {
                 | Operator::I64Const { .. }
                 | Operator::F32Const { .. }
                 | Operator::F64Const { .. }
-                | Operator::GlobalGet { .. }
                 | Operator::End
         );
         if !plain {
@@ -300,8 +318,12 @@ fn constant_feature(expression: &wasmparser::ConstExpr<'_>) -> Finding {
 fn elements_feature(reader: wasmparser::ElementSectionReader<'_>) -> Finding {
     for element in reader.into_iter_with_offsets() {
         let (offset, element) = element?;
-        match element.kind {
-            ElementKind::Active { .. } => {}
+        match &element.kind {
+            ElementKind::Active { offset_expr, .. } => {
+                if let Some(found) = constant_feature(offset_expr)? {
+                    return Ok(Some(found));
+                }
+            }
             ElementKind::Passive | ElementKind::Declared => {
                 return Ok(Some(("passive-elements", offset)));
             }
@@ -316,8 +338,13 @@ fn elements_feature(reader: wasmparser::ElementSectionReader<'_>) -> Finding {
 fn data_feature(reader: wasmparser::DataSectionReader<'_>) -> Finding {
     for data in reader.into_iter_with_offsets() {
         let (offset, data) = data?;
-        if matches!(data.kind, DataKind::Passive) {
-            return Ok(Some(("passive-data", offset)));
+        match &data.kind {
+            DataKind::Passive => return Ok(Some(("passive-data", offset))),
+            DataKind::Active { offset_expr, .. } => {
+                if let Some(found) = constant_feature(offset_expr)? {
+                    return Ok(Some(found));
+                }
+            }
         }
     }
     Ok(None)

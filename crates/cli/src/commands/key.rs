@@ -89,7 +89,7 @@ pub(crate) struct TrustArgs {
     #[arg(
         long = "role",
         value_name = "ROLE",
-        value_parser = parse_role,
+        value_parser = decode_role,
         default_values_t = trustfile::DEFAULT_ROLES
     )]
     roles: Vec<Role>,
@@ -98,7 +98,7 @@ pub(crate) struct TrustArgs {
     output: PathBuf,
 }
 
-fn parse_role(name: &str) -> Result<Role, String> {
+fn decode_role(name: &str) -> Result<Role, String> {
     Role::from_name(name).ok_or_else(|| {
         let names: Vec<&str> = Role::ALL.iter().map(|role| role.name()).collect();
         format!("roles are {}", names.join(", "))

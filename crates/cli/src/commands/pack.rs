@@ -57,14 +57,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", conflicts_with = "key")]
     author_key: Option<KeyName>,
     /// `capsule_hash` of the package that this one replaces
-    #[arg(long, value_name = "HASH", value_parser = parse_id)]
+    #[arg(long, value_name = "HASH", value_parser = decode_id)]
     previous: Option<PackageId>,
     /// `capsule_hash` of a package that this one needs; may be repeated
-    #[arg(long = "depends", value_name = "HASH", value_parser = parse_id)]
+    #[arg(long = "depends", value_name = "HASH", value_parser = decode_id)]
     dependencies: Vec<PackageId>,
 }
 
-fn parse_id(text: &str) -> Result<PackageId, String> {
+fn decode_id(text: &str) -> Result<PackageId, String> {
     text.parse().map_err(|error: kapsule_format::DecodeError| error.to_string())
 }
 

@@ -62,7 +62,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     transcript: Option<PathBuf>,
     /// Seed of the hostcall `random`, 64 hex digits; zeros by default
-    #[arg(long, value_name = "HEX", value_parser = parse_seed)]
+    #[arg(long, value_name = "HEX", value_parser = decode_seed)]
     seed: Option<Seed>,
     /// Time that the hostcall `now` gives, in ms since 1970; by default that of the start
     #[arg(long, value_name = "MS")]
@@ -79,7 +79,7 @@ pub(crate) struct Args {
 #[derive(Clone, Copy, Debug)]
 struct Seed([u8; 32]);
 
-fn parse_seed(text: &str) -> Result<Seed, String> {
+fn decode_seed(text: &str) -> Result<Seed, String> {
     hash::decode_hex(text).map(Seed).map_err(|error| error.to_string())
 }
 

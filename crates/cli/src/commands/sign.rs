@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     key: KeyName,
     /// What to sign as: `author` or `publisher`
-    #[arg(long, value_name = "SCOPE", default_value = "author", value_parser = parse_scope)]
+    #[arg(long, value_name = "SCOPE", default_value = "author", value_parser = decode_scope)]
     scope: Scope,
     /// Write an envelope beside the package and leave the package as it is
     #[arg(long)]
@@ -44,7 +44,7 @@ pub(crate) struct Args {
     insecure_dev: bool,
 }
 
-fn parse_scope(name: &str) -> Result<Scope, String> {
+fn decode_scope(name: &str) -> Result<Scope, String> {
     Scope::from_name(name).ok_or_else(|| "scopes are author and publisher".to_owned())
 }
 
