@@ -6,6 +6,7 @@ import json
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
+from securesystemslib.signer._utils import compute_default_keyid
 
 from lib.kapsule import Home, fail_unless
 
@@ -30,7 +31,7 @@ public = (home.path / "home" / "data" / "keys" / "author.pub").read_text().split
 suite, key_bytes = public.split(":")
 keyid = document["signatures"][0]["keyid"]
 key = SSlibKey(keyid, "ed25519", "ed25519", {"public": key_bytes})
-derived = SSlibKey._get_keyid("ed25519", "ed25519", {"public": key_bytes})
+derived = compute_default_keyid("ed25519", "ed25519", {"public": key_bytes})
 fail_unless(suite == "ed25519", f"unexpected suite {suite}")
 fail_unless(derived == keyid, f"securesystemslib derives key id {derived}, not {keyid}")
 fail_unless(verifies(document, key), "the author's envelope does not verify")

@@ -1,6 +1,5 @@
 """What the foreign checks share: a throwaway home, and packages made by the `kapsule` command."""
 
-import json
 import os
 import pathlib
 import subprocess
@@ -40,17 +39,13 @@ class Home:
         return done.stdout
 
     def package(self, name, *, sign):
-        """Packs a standard module, signed by `author` on request, and returns its path."""
+        """Packs a standard module by `author`, signed on request, and returns its path."""
         manifest = ROOT / "examples" / "packages" / f"{name}.toml"
         target = self.path / f"{name}.mod"
         payload = ROOT / "modules" / "artifacts" / f"{name}.wasm"
-        key = ["--key", "author"] if sign else []
-        self.run("pack", manifest, "--payload", payload, *key, "-o", target)
+        key = "--key" if sign else "--author-key"
+        self.run("pack", manifest, "--payload", payload, key, "author", "-o", target)
         return target
-
-    def json(self, *arguments):
-        """Returns the last object that the command printed with `--json`."""
-        return json.loads(self.run(*arguments, "--json").strip().splitlines()[-1])
 
 
 def body_length(data):
