@@ -65,7 +65,7 @@ fn job<'a>(policy: &'a Policy, evidence: bool) -> Job<'a> {
 }
 
 fn heading(title: &str) -> [String; 2] {
-    [String::new(), format!("{title}")]
+    [String::new(), title.to_owned()]
 }
 
 fn name(backend: Backend) -> String {

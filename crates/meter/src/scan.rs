@@ -62,6 +62,8 @@ pub(crate) struct Scan {
     /// Type index of each defined function.
     pub(crate) functions: Vec<u32>,
     pub(crate) bodies: Vec<Body>,
+    /// Declared locals of all bodies so far.
+    pub(crate) locals_total: u64,
     pub(crate) globals: Vec<GlobalType>,
     pub(crate) exports: Vec<Export>,
     pub(crate) elements: Vec<Element>,
@@ -115,8 +117,10 @@ fn scan_sections(wasm: &[u8], options: &Options) -> Result<Scan, MeterError> {
             wasmparser::ValidPayload::Func(function, body) => {
                 let index = function.index;
                 let mut function = function.into_validator(core::mem::take(&mut allocations));
+                let params = function.len_locals();
                 let body = body::scan_body(&scan, options, &body, &mut function)
                     .map_err(|error| error.in_function(index))?;
+                scan.locals_total += u64::from(body.locals - params);
                 scan.bodies.push(body);
                 allocations = function.into_allocations();
             }

@@ -42,9 +42,11 @@ fn options(vector: &Table) -> Options {
             "module_bytes" => limits.module_bytes = u64::from(value),
             "functions" => limits.functions = value,
             "locals" => limits.locals = value,
+            "locals_total" => limits.locals_total = value,
             "globals" => limits.globals = value,
             "frame_weight" => limits.frame_weight = value,
             "nesting" => limits.nesting = value,
+            "branch_targets" => limits.branch_targets = value,
             other => panic!("unknown limit {other}"),
         }
     }

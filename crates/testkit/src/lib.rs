@@ -1,1 +1,23 @@
-//! Skeleton.
+//! Generators, oracles and fuzz bodies that several test programs share.
+//!
+//! # Map
+//! [`Random`] is the one source of chance, [`Sample`] a generated module with its job,
+//! [`differential`] compares the backends on samples, [`fuel`] recounts the fuel of a run without
+//! the rewriting pass, [`fuzz`] holds the bodies of the fuzz targets and [`mutate`] their inputs.
+//!
+//! # Invariants
+//! - Everything follows from a seed, and what fails names it.
+//! - Nothing here is shipped: every crate takes this one as a dev-dependency, or not at all.
+
+pub mod differential;
+pub mod fuel;
+pub mod fuzz;
+mod host;
+pub mod mutate;
+mod random;
+mod sample;
+mod wrap;
+
+pub use host::full_host;
+pub use random::Random;
+pub use sample::{FUEL_GRANTED, Sample};

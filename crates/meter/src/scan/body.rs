@@ -23,6 +23,8 @@ pub(crate) enum EditKind {
     Fill,
     /// `memory.copy`.
     Copy,
+    /// `select`, kept apart from what computes its condition.
+    Select,
 }
 
 /// One operator that the rewriting pass replaces.
@@ -58,7 +60,7 @@ pub(super) fn scan_body<R: WasmModuleResources>(
     validator: &mut FuncValidator<R>,
 ) -> Result<Body, MeterError> {
     let params = validator.len_locals();
-    let (local_groups, local_group_count) = define_locals(options, body, validator)?;
+    let (local_groups, local_group_count) = define_locals(scan, options, body, validator)?;
     let locals = validator.len_locals();
     let range = body.range();
     let mut reader = body.get_operators_reader()?;
@@ -97,6 +99,7 @@ pub(super) fn scan_body<R: WasmModuleResources>(
 }
 
 fn define_locals<R: WasmModuleResources>(
+    scan: &Scan,
     options: &Options,
     body: &FunctionBody<'_>,
     validator: &mut FuncValidator<R>,
@@ -113,6 +116,12 @@ fn define_locals<R: WasmModuleResources>(
         if guard!("meter.limit.locals", total > u64::from(options.limits.locals)) {
             let allowed = u64::from(options.limits.locals);
             return Err(MeterError::limit("locals", total, allowed).at(offset));
+        }
+        let module_total = scan.locals_total + total;
+        let allowed = u64::from(options.limits.locals_total);
+        if guard!("meter.limit.locals-total", module_total > allowed) {
+            let what = "locals of all functions";
+            return Err(MeterError::limit(what, module_total, allowed).at(offset));
         }
         validator.define_locals(offset, count, value)?;
     }
@@ -175,6 +184,7 @@ impl<'a> Walk<'a> {
             self.edit(operator, bytes.clone());
         }
         match operator {
+            Operator::BrTable { targets } => self.check_targets(targets.len(), bytes.start)?,
             Operator::Block { .. } => self.open(bytes.start)?,
             Operator::Loop { .. } | Operator::If { .. } => {
                 self.open(bytes.start)?;
@@ -215,6 +225,15 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    fn check_targets(&self, found: u32, offset: usize) -> Result<(), MeterError> {
+        let allowed = self.options.limits.branch_targets;
+        if guard!("meter.limit.branch-targets", found > allowed) {
+            let (found, allowed) = (u64::from(found), u64::from(allowed));
+            return Err(MeterError::limit("branch table targets", found, allowed).at(offset as u64));
+        }
+        Ok(())
+    }
+
     /// Starts a block with the operator that follows, at byte `next`.
     fn split(&mut self, next: usize) {
         if self.live {
@@ -229,6 +248,7 @@ impl<'a> Walk<'a> {
             Operator::MemoryGrow { .. } => EditKind::Grow,
             Operator::MemoryFill { .. } => EditKind::Fill,
             Operator::MemoryCopy { .. } => EditKind::Copy,
+            Operator::Select => EditKind::Select,
             Operator::CallIndirect { .. } => {
                 self.calls = true;
                 return;

@@ -1,0 +1,179 @@
+//! `soak differential|fuzz`: the long runs of the comparisons that CI makes in small.
+//!
+//! Examples:
+//! ```text
+//! cargo run --release -p kapsule-testkit --bin soak -- differential --modules 100000 --seed 1
+//! cargo run --release -p kapsule-testkit --bin soak -- fuzz --modules 1000000 --seed 7
+//! ```
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use kapsule_testkit::fuzz::TARGETS;
+use kapsule_testkit::mutate::mutate;
+use kapsule_testkit::{Random, Sample, differential};
+
+const USAGE: &str =
+    "usage: soak differential|fuzz|module [--modules N] [--seed S] [--report FILE.md] \
+    [--commit HASH]
+  --modules N   generated modules, or mutations of each fuzz target (default 100000)
+  --seed S      first seed (default 1); a whole run follows from it
+  --report FILE write a summary in Markdown; for `module`, the module of the seed
+  --commit HASH commit that the summary names";
+
+/// Inputs in one batch of mutations; progress is shown after each.
+const BATCH: u64 = 10_000;
+
+/// What to do.
+struct Settings {
+    modules: u64,
+    seed: u64,
+    report: Option<PathBuf>,
+    commit: String,
+}
+
+impl Settings {
+    fn read(args: &[String]) -> Result<Self, String> {
+        let mut settings =
+            Self { modules: 100_000, seed: 1, report: None, commit: "not given".into() };
+        for pair in args.chunks(2) {
+            let [name, value] = pair else { return Err(format!("{} needs a value", pair[0])) };
+            let number = || value.parse().map_err(|_| format!("{name}: {value:?} is no number"));
+            match name.as_str() {
+                "--modules" => settings.modules = number()?,
+                "--seed" => settings.seed = number()?,
+                "--report" => settings.report = Some(value.into()),
+                "--commit" => settings.commit = value.clone(),
+                _ => return Err(format!("unknown option {name}")),
+            }
+        }
+        Ok(settings)
+    }
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let run = match args.first().map(String::as_str) {
+        Some("differential") => soak_differential,
+        Some("fuzz") => soak_fuzz,
+        Some("module") => write_module,
+        Some("--help") => {
+            say(USAGE);
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            say(USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match Settings::read(&args[1..]).and_then(|settings| run(&settings)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&format!("error: {error}\n{USAGE}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Compares the backends; returns whether they agree on every module.
+fn soak_differential(settings: &Settings) -> Result<bool, String> {
+    let seeds = settings.seed..settings.seed.saturating_add(settings.modules);
+    let began = Instant::now();
+    let progress = |count| {
+        say(&format!("{count} of {} modules, {} s", settings.modules, began.elapsed().as_secs()));
+    };
+    let tally = differential::run_all(seeds, &progress);
+    say(&format!("{tally}"));
+    let mut rows = tally.rows();
+    rows.push(("elapsed seconds".into(), began.elapsed().as_secs()));
+    let notes: Vec<String> = tally.disagreements.iter().map(ToString::to_string).collect();
+    report(settings, "Backends against each other", &rows, &notes)?;
+    Ok(tally.disagreements.is_empty())
+}
+
+/// Runs every fuzz body over its corpus and mutations; a body that breaks ends the program.
+fn soak_fuzz(settings: &Settings) -> Result<bool, String> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    let began = Instant::now();
+    let mut rows = Vec::new();
+    for (target, body) in TARGETS {
+        let inputs = read_all(&corpus.join(target))?;
+        let mut random = Random::new(settings.seed);
+        let mut accepted = 0;
+        for number in 0..settings.modules {
+            let input = &inputs[random.index(inputs.len())];
+            let other = &inputs[random.index(inputs.len())];
+            let bytes = mutate(input, other, &mut random);
+            let ran = std::panic::catch_unwind(|| body(&bytes));
+            match ran {
+                Ok(was_accepted) => accepted += u64::from(was_accepted),
+                Err(_) => return Err(format!("{target} breaks on {}", hex(&bytes))),
+            }
+            if (number + 1).is_multiple_of(BATCH) {
+                say(&format!("{target}: {} of {}", number + 1, settings.modules));
+            }
+        }
+        rows.push((format!("{target}: accepted mutations"), accepted));
+    }
+    rows.push(("mutations of each target".into(), settings.modules));
+    rows.push(("elapsed seconds".into(), began.elapsed().as_secs()));
+    report(settings, "Fuzz bodies over mutations of the corpus", &rows, &[])?;
+    Ok(true)
+}
+
+/// Writes the module of a seed, to look at what was reported.
+fn write_module(settings: &Settings) -> Result<bool, String> {
+    let sample = Sample::generate(settings.seed).ok_or("the seed makes no module")?;
+    let path = settings.report.as_ref().ok_or("module needs --report FILE.wasm")?;
+    std::fs::write(path, sample.wasm).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(true)
+}
+
+fn read_all(directory: &Path) -> Result<Vec<Vec<u8>>, String> {
+    let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        paths.push(entry.map_err(failed)?.path());
+    }
+    paths.sort();
+    let files: Result<Vec<Vec<u8>>, _> = paths.iter().map(std::fs::read).collect();
+    files.map_err(failed)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn report(
+    settings: &Settings,
+    title: &str,
+    rows: &[(String, u64)],
+    notes: &[String],
+) -> Result<(), String> {
+    let Some(path) = &settings.report else { return Ok(()) };
+    let mut text = format!(
+        "# {title}\n\nCommit: {}.\nFirst seed: {}.\nModules or mutations: {}.\n\n\
+         | What | Count |\n|---|---:|\n",
+        settings.commit, settings.seed, settings.modules
+    );
+    for (name, value) in rows {
+        let _ = writeln!(text, "| {name} | {value} |");
+    }
+    for note in notes {
+        let _ = write!(text, "\n- {note}\n");
+    }
+    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Prints a line for people.
+fn say(text: &str) {
+    // Progress is no result: a closed pipe must not end a run of hours.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

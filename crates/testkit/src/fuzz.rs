@@ -1,0 +1,49 @@
+//! Bodies of the fuzz targets: a function of bytes that must return, whatever the bytes are.
+//!
+//! Each body also checks what must hold of accepted bytes: a reader is bijective, and what the
+//! meter writes is valid wasm; it panics where that does not hold.
+//! The targets are glue of a few lines; the same bodies run over the saved corpus in plain tests.
+
+mod bodies;
+
+/// A body; returns whether the bytes were accepted.
+pub type Body = fn(&[u8]) -> bool;
+
+/// Makes the function of each target, and the table of all.
+macro_rules! targets {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Every body by the name of its target.
+        pub const TARGETS: &[(&str, Body)] = &[$((stringify!($name), bodies::$name),)*];
+
+        $(
+            $(#[$doc])*
+            pub fn $name(bytes: &[u8]) {
+                bodies::$name(bytes);
+            }
+        )*
+    };
+}
+
+targets! {
+    /// Reads an authoring manifest; the canonical policy that comes of it decodes again.
+    authoring_toml,
+    /// Decodes an envelope with the statement in it, or a statement alone; what is accepted encodes
+    /// to the same bytes.
+    envelope,
+    /// Decodes one KCBOR item; an accepted one encodes to the same bytes.
+    kcbor,
+    /// Reads a KLOG file; an accepted one is written as the same bytes.
+    klog,
+    /// Meters a module under both profiles and import rules; what comes out is valid wasm.
+    meter,
+    /// Decodes a package; an accepted one encodes to the same bytes.
+    mod_decode,
+    /// Decodes a policy; an accepted one encodes to the same bytes.
+    policy,
+    /// Decodes RJSON; an accepted text encodes to the same bytes.
+    rjson,
+    /// Decodes a transcript; an accepted one encodes to the same bytes.
+    transcript,
+    /// Decodes a trust file, which has one byte form as every JSON text has.
+    trust_json,
+}

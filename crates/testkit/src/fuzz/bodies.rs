@@ -1,0 +1,108 @@
+//! What each body does; the documentation stands at the targets in [`super`].
+
+use kapsule_format::authoring::{Draft, Inputs};
+use kapsule_format::envelope::{Envelope, Statement};
+use kapsule_format::package::Package;
+use kapsule_format::policy::Policy;
+use kapsule_format::transcript::Transcript;
+use kapsule_format::trust::Trust;
+use kapsule_format::{cbor, json, klog};
+use kapsule_meter::{Imports, Options, Profile, meter as meter_module};
+use wasmparser::{Validator, WasmFeatures};
+
+/// The profiles, the narrower first.
+const PROFILES: [Profile; 2] = [Profile::Integer1, Profile::Float1];
+
+/// Decodes a package; an accepted one encodes to the same bytes.
+pub(super) fn mod_decode(bytes: &[u8]) -> bool {
+    let Ok(package) = Package::decode(bytes) else { return false };
+    assert_eq!(package.peek().encode(), bytes, "a package has one byte form");
+    true
+}
+
+/// Decodes RJSON; an accepted text encodes to the same bytes.
+pub(super) fn rjson(bytes: &[u8]) -> bool {
+    let Ok(value) = json::decode(bytes) else { return false };
+    assert_eq!(json::encode(&value), bytes, "a JSON value has one byte form");
+    true
+}
+
+/// Decodes one KCBOR item; an accepted one encodes to the same bytes.
+pub(super) fn kcbor(bytes: &[u8]) -> bool {
+    let Ok(value) = cbor::decode(bytes) else { return false };
+    assert_eq!(cbor::encode(&value), bytes, "a CBOR value has one byte form");
+    true
+}
+
+/// Reads a KLOG file; an accepted one is written as the same bytes.
+pub(super) fn klog(bytes: &[u8]) -> bool {
+    let records: Result<Vec<klog::Record<'_>>, _> = klog::Reader::new(bytes).collect();
+    let Ok(records) = records else { return false };
+    let mut writer = klog::Writer::new();
+    for record in &records {
+        writer.push(&record.value).expect("it was read, so it is short enough");
+    }
+    assert_eq!(writer.into_bytes(), bytes, "a log has one byte form");
+    true
+}
+
+/// Decodes an envelope and the statement in it; what is accepted encodes to the same bytes.
+pub(super) fn envelope(bytes: &[u8]) -> bool {
+    let Ok(envelope) = Envelope::decode(bytes) else { return statement(bytes) };
+    assert_eq!(envelope.encode(), bytes, "an envelope has one byte form");
+    statement(envelope.payload());
+    true
+}
+
+fn statement(bytes: &[u8]) -> bool {
+    let Ok(statement) = Statement::decode(bytes) else { return false };
+    assert_eq!(statement.encode(), bytes, "a statement has one byte form");
+    true
+}
+
+/// Decodes a transcript; an accepted one encodes to the same bytes.
+pub(super) fn transcript(bytes: &[u8]) -> bool {
+    let Ok(transcript) = Transcript::decode(bytes) else { return false };
+    let encoded = transcript.encode().expect("it was decoded, so its records are short enough");
+    assert_eq!(encoded, bytes, "a transcript has one byte form");
+    true
+}
+
+/// Decodes a policy; an accepted one encodes to the same bytes.
+pub(super) fn policy(bytes: &[u8]) -> bool {
+    let Ok(policy) = Policy::decode(bytes) else { return false };
+    assert_eq!(policy.encode(), bytes, "a policy has one byte form");
+    true
+}
+
+/// Reads an authoring manifest; the canonical policy that comes of it decodes again.
+pub(super) fn authoring_toml(bytes: &[u8]) -> bool {
+    let Ok(text) = core::str::from_utf8(bytes) else { return false };
+    let Ok(draft) = Draft::from_toml(text, None) else { return false };
+    let inputs = Inputs { payload: b"\0asm\x01\0\0\0", ..Inputs::default() };
+    let Ok((_, policy)) = draft.finish(&inputs) else { return false };
+    assert_eq!(Policy::decode(&policy.encode()), Ok(policy), "a made policy is canonical");
+    true
+}
+
+/// Decodes a trust file, which has one byte form as every JSON text has.
+pub(super) fn trust_json(bytes: &[u8]) -> bool {
+    // The file is read and never written by the library, so its JSON is compared.
+    Trust::decode(bytes).is_ok() && rjson(bytes)
+}
+
+/// Meters a module under both profiles and import rules; what comes out is valid wasm.
+pub(super) fn meter(bytes: &[u8]) -> bool {
+    let metered = |profile, imports| {
+        let options = Options { imports, ..Options::new(profile) };
+        let Ok(metered) = meter_module(bytes, &options) else { return false };
+        let valid = Validator::new_with_features(WasmFeatures::WASM2).validate_all(metered.bytes());
+        assert!(valid.is_ok(), "a metered module is invalid: {:?}", valid.err());
+        true
+    };
+    let any = PROFILES.map(|profile| metered(profile, Imports::Any));
+    let kapsule = PROFILES.map(|profile| metered(profile, Imports::Kapsule));
+    assert!(any[0] <= any[1], "what integer-1 accepts, float-1 accepts");
+    assert!(kapsule.iter().zip(any).all(|(narrow, wide)| *narrow <= wide), "import rules");
+    any[1]
+}

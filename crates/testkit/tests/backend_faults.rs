@@ -1,0 +1,48 @@
+//! Faults of a backend that metering keeps away from packages; each was found by comparing the
+//! backends on generated modules.
+
+use kapsule_engine::Backend;
+use kapsule_engine::raw::{RawModule, RawValue};
+use kapsule_meter::{Imports, MeteredModule, Options, Profile, exports, meter};
+
+fn metered(text: &str) -> MeteredModule {
+    let options = Options { imports: Imports::Any, ..Options::new(Profile::Integer1) };
+    meter(&wat::parse_str(text).unwrap(), &options).unwrap()
+}
+
+/// Calls `f` with one argument in the metered module.
+fn call(module: &MeteredModule, backend: Backend, argument: RawValue) -> Vec<RawValue> {
+    let mut instance =
+        RawModule::compile(module.bytes(), backend).unwrap().instantiate(&[]).unwrap();
+    instance.set_global(exports::FUEL, RawValue::I64(1_000)).unwrap();
+    instance.call("f", &[argument]).unwrap()
+}
+
+/// Seed 313: a `select` whose condition compares a local with zero took the wrong side.
+#[test]
+fn a_select_on_a_comparison_with_zero_takes_the_right_side() {
+    let conditions = [
+        ("local.get 0 i32.eqz", [1, 2]),
+        ("local.get 0 i32.const 0 i32.eq", [1, 2]),
+        ("i32.const 0 local.get 0 i32.eq", [1, 2]),
+        ("local.get 0 i32.const 0 i32.ne", [2, 1]),
+        ("local.get 0 i32.eqz i32.eqz", [2, 1]),
+        ("local.get 0 i32.const 0 i32.ne i32.eqz", [1, 2]),
+        ("local.get 0 i32.const 7 i32.and i32.eqz", [1, 2]),
+        ("local.get 0 i64.extend_i32_u i64.eqz", [1, 2]),
+        ("local.get 0", [2, 1]),
+    ];
+    for (condition, [at_zero, at_five]) in conditions {
+        let text = format!(
+            r#"(module (func (export "f") (param i32) (result i32)
+                i32.const 1 i32.const 2 {condition} select))"#
+        );
+        let module = metered(&text);
+        for backend in Backend::ALL {
+            for (argument, expect) in [(0, at_zero), (5, at_five)] {
+                let found = call(&module, *backend, RawValue::I32(argument));
+                assert_eq!(found, [RawValue::I32(expect)], "{backend}: {condition}, {argument}");
+            }
+        }
+    }
+}

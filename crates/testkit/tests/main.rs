@@ -1,0 +1,9 @@
+//! Integration tests: the wasm suite, the backends against each other, fuzz bodies, bad input.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+mod backend_faults;
+mod bad_input;
+mod corpus;
+mod differential;
+mod suite;
