@@ -1,5 +1,7 @@
 //! `ci`: everything that a merge needs, in order, with the time of each step.
 //!
+//! The slices of the long runs, 10,000 generated modules and 20,000 mutations for each fuzz body,
+//! are among the tests.
 //! What takes seconds stands first, so that a slip is seen at once.
 //! Clippy and rustdoc use the release profile: they need metadata of every dependency in any case,
 //! and share the build scripts and macros that the tests have built in that profile.
@@ -9,15 +11,12 @@ mod tests_line;
 use crate::failure::Failure;
 use crate::tree::Tree;
 use crate::{
-    deny, examples, foreign, guards, layers, modules, process, purity, readme, soak, tidy, ui,
-    vectors,
+    deny, examples, foreign, guards, layers, modules, process, purity, readme, tidy, ui, vectors,
 };
 use std::process::Command;
 use std::time::Instant;
 use tests_line::TestCounts;
 
-/// Modules of the differential run; the full run has ten times as many.
-const DIFFERENTIAL_MODULES: &str = "10000";
 /// One in this many guards is switched off; which ones follows from the commit.
 const GUARD_SLICES: usize = 2;
 
@@ -46,7 +45,6 @@ const STEPS: &[Step] = &[
     ("modules --check", |tree, _| modules::run(tree, &["--check".to_owned()])),
     ("foreign", |tree, _| foreign::run(tree, &[])),
     ("examples", |tree, _| examples::run(tree, &[])),
-    ("soak differential", |tree, _| differential(tree)),
     ("guards", |tree, _| some_guards(tree)),
 ];
 
@@ -168,12 +166,6 @@ fn clippy(tree: &Tree) -> Result<(), Failure> {
 fn docs(tree: &Tree) -> Result<(), Failure> {
     let args = ["doc", "--release", "--locked", "--workspace", "--no-deps"];
     process::run(process::cargo(tree, &args).env("RUSTDOCFLAGS", "--deny warnings"))
-}
-
-/// Runs a tenth of the long differential run.
-fn differential(tree: &Tree) -> Result<(), Failure> {
-    let args = ["differential", "--modules", DIFFERENTIAL_MODULES, "--seed", "1"];
-    soak::run(tree, &args.map(str::to_owned))
 }
 
 /// Switches some guards off, other ones for other commits.
