@@ -54,6 +54,9 @@ const SOAKS: &[Soak] = &[
     },
 ];
 
+/// Where the summary of the differential run goes.
+const DIFFERENTIAL_REPORT: &str = "docs/reports/differential.md";
+
 /// Runs the long run that the first argument names.
 pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     let name = args.first().map_or("", String::as_str);
@@ -90,11 +93,13 @@ fn sized(
     Ok(settings.iter().flat_map(|one| [one.flag.to_owned(), value(one)]).collect())
 }
 
-/// Runs random modules on both engines.
+/// Runs random modules on both engines and writes the report.
 fn differential(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     let soak = process::built(tree, "soak")?;
+    let commit = process::capture(process::command(tree, "git").args(["rev-parse", "HEAD"]))?;
     let mut command = process::command(tree, &soak.display().to_string());
-    process::run(command.arg("differential").args(args))
+    command.arg("differential").args(args);
+    process::run(command.args(["--commit", commit.trim(), "--report", DIFFERENTIAL_REPORT]))
 }
 
 /// Runs every fuzz target; what it finds new stays outside the tree until someone commits it.
@@ -108,7 +113,7 @@ fn fuzz(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     for target in fuzz_targets(tree)? {
         let found = tree.path(&format!("target/fuzz-corpus/{target}"));
         std::fs::create_dir_all(&found).map_err(Failure::io(&found))?;
-        let committed = tree.path(&format!("fuzz/corpus/{target}"));
+        let committed = tree.path(&format!("crates/testkit/corpus/{target}"));
         let mut command = process::cargo(tree, &["+nightly", "fuzz", "run", &target]);
         command.arg(&found);
         if committed.is_dir() {
