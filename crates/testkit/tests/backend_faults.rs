@@ -46,3 +46,26 @@ fn a_select_on_a_comparison_with_zero_takes_the_right_side() {
         }
     }
 }
+
+/// Seed 19840: a local that lay on the operand stack below a block with parameters was lost where
+/// a branch left that block before another one opened in it.
+#[test]
+fn operands_below_a_block_with_parameters_survive_it() {
+    let openings = [
+        "block (param i32 i32) br_if 0 local.set 1 block end end",
+        "block (param i32 i32) br_if 0 local.set 1 loop end end",
+        "i32.const 1 if (param i32 i32) br_if 0 local.set 1 block end else drop drop end",
+        "loop (param i32 i32) drop local.set 1 block end end",
+    ];
+    for opening in openings {
+        let text = format!(
+            r#"(module (memory 1) (func (export "f") (param i32) (result i32) (local i32)
+                local.get 0 i64.const 9 memory.size memory.size {opening} drop))"#
+        );
+        let module = metered(&text);
+        for backend in Backend::ALL {
+            let found = call(&module, *backend, RawValue::I32(5));
+            assert_eq!(found, [RawValue::I32(5)], "{backend}: {opening}");
+        }
+    }
+}

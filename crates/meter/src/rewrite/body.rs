@@ -60,7 +60,7 @@ fn splice(wasm: &[u8], body: &Body, placed: usize, layout: &Layout, bytes: &mut 
             // The block `body` lies between the author's blocks and `stop`.
             writer.charge(charge.cost, depth + 1);
         } else if let Some(edit) = edits.next() {
-            replace(edit, layout, bytes);
+            replace(wasm, edit, layout, bytes);
             copied = edit.operator.end;
         }
     }
@@ -68,7 +68,7 @@ fn splice(wasm: &[u8], body: &Body, placed: usize, layout: &Layout, bytes: &mut 
 }
 
 /// Writes what stands for an edited operator.
-fn replace(edit: &Edit, layout: &Layout, bytes: &mut Vec<u8>) {
+fn replace(wasm: &[u8], edit: &Edit, layout: &Layout, bytes: &mut Vec<u8>) {
     let mut sink = InstructionSink::new(bytes);
     match edit.kind {
         // The label of the function is that of the block `body`, which ends in `leave`.
@@ -81,5 +81,13 @@ fn replace(edit: &Edit, layout: &Layout, bytes: &mut Vec<u8>) {
         // that follows and then reads the condition from where it was never put; a `drop` between
         // them ends the merging, and costs nothing on any backend.
         EditKind::Select => sink.i32_const(0).drop().select(),
+        // The interpreter moves the locals on its operand stack to safety where a block without
+        // parameters opens, and forgets to where one with parameters does; an empty block in
+        // front makes it do so.
+        EditKind::OpenWithParams => {
+            sink.block(BlockType::Empty).end();
+            bytes.extend_from_slice(&wasm[edit.operator.clone()]);
+            return;
+        }
     };
 }

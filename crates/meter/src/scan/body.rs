@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 use kapsule_abi::guard;
-use wasmparser::{FuncValidator, FunctionBody, Operator, ValType, WasmModuleResources};
+use wasmparser::{BlockType, FuncValidator, FunctionBody, Operator, ValType, WasmModuleResources};
 
 use super::{Scan, check_feature, to_usize};
 use crate::plan::{FunctionPlan, Partition, Position};
@@ -25,6 +25,8 @@ pub(crate) enum EditKind {
     Copy,
     /// `select`, kept apart from what computes its condition.
     Select,
+    /// `block`, `loop` or `if` with parameters, kept apart from the operands below them.
+    OpenWithParams,
 }
 
 /// One operator that the rewriting pass replaces.
@@ -249,6 +251,11 @@ impl<'a> Walk<'a> {
             Operator::MemoryFill { .. } => EditKind::Fill,
             Operator::MemoryCopy { .. } => EditKind::Copy,
             Operator::Select => EditKind::Select,
+            Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty }
+                if self.has_params(*blockty) =>
+            {
+                EditKind::OpenWithParams
+            }
             Operator::CallIndirect { .. } => {
                 self.calls = true;
                 return;
@@ -264,6 +271,15 @@ impl<'a> Walk<'a> {
             _ => return,
         };
         self.edits.push(Edit { operator: bytes, kind });
+    }
+
+    fn has_params(&self, block: BlockType) -> bool {
+        match block {
+            BlockType::FuncType(index) => {
+                self.scan.types.get(index as usize).is_some_and(|kind| !kind.params().is_empty())
+            }
+            BlockType::Empty | BlockType::Type(_) => false,
+        }
     }
 
     fn watch_constant(&mut self, operator: &Operator<'_>) {
