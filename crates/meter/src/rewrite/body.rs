@@ -84,10 +84,9 @@ fn replace(wasm: &[u8], edit: &Edit, layout: &Layout, bytes: &mut Vec<u8>) {
         // The interpreter moves the locals on its operand stack to safety where a block without
         // parameters opens, and forgets to where one with parameters does; an empty block in
         // front makes it do so.
-        EditKind::OpenWithParams => {
-            sink.block(BlockType::Empty).end();
-            bytes.extend_from_slice(&wasm[edit.operator.clone()]);
-            return;
-        }
+        EditKind::OpenWithParams => sink.block(BlockType::Empty).end(),
     };
+    if edit.kind == EditKind::OpenWithParams {
+        bytes.extend_from_slice(&wasm[edit.operator.clone()]);
+    }
 }
