@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use kapsule_abi::{ErrorCode, Grant};
 use kapsule_engine::{Backend, MemoryHost, Run};
-use kapsule_format::authoring::Inputs;
+use kapsule_format::authoring::{Inputs, Syntax, Text};
 use kapsule_format::package::{PackageId, Scope};
 use kapsule_format::transcript::Transcript;
 use kapsule_format::verify::Level;
@@ -180,7 +180,7 @@ impl<'a> Stage<'a> {
         let progress = self.ui.begin(what);
         let authoring = Authoring {
             manifest_name: source.manifest_name,
-            manifest: source.manifest,
+            manifest: Text { syntax: Syntax::Toml, text: source.manifest },
             policy: None,
         };
         let draft = authoring.draft()?;

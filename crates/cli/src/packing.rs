@@ -1,7 +1,7 @@
 //! Packing and signing: from what an author writes to a package.
 
 use kapsule_abi::{ErrorCode, guard};
-use kapsule_format::authoring::{AuthoringError, Draft, Inputs, Source};
+use kapsule_format::authoring::{AuthoringError, Draft, Inputs, Source, Text};
 use kapsule_format::key::{KeyFile, Uses};
 use kapsule_format::manifest::Manifest;
 use kapsule_format::package::{Package, PackageBuilder, PackageId, Scope};
@@ -15,17 +15,17 @@ use crate::{execute, grants};
 pub(crate) struct Authoring<'a> {
     /// Name of the manifest file.
     pub(crate) manifest_name: &'a str,
-    /// Manifest in TOML.
-    pub(crate) manifest: &'a str,
-    /// Name and text of a policy file in TOML.
-    pub(crate) policy: Option<(&'a str, &'a str)>,
+    /// Manifest.
+    pub(crate) manifest: Text<'a>,
+    /// Name and text of a policy file.
+    pub(crate) policy: Option<(&'a str, Text<'a>)>,
 }
 
 impl Authoring<'_> {
     /// Reads the files.
     pub(crate) fn draft(&self) -> Result<Draft, Failure> {
         let policy = self.policy.map(|(_, text)| text);
-        Draft::from_toml(self.manifest, policy).map_err(|error| self.refused(&error))
+        Draft::read(self.manifest, policy).map_err(|error| self.refused(&error))
     }
 
     /// Packs the body and checks that the module can run as it says.
@@ -82,7 +82,7 @@ impl Authoring<'_> {
     }
 
     fn refused(&self, error: &AuthoringError) -> Failure {
-        let (name, text) = match (error.source, self.policy) {
+        let (name, Text { text, .. }) = match (error.source, self.policy) {
             (Source::Policy, Some(policy)) => policy,
             _ => (self.manifest_name, self.manifest),
         };

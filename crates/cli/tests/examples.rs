@@ -12,7 +12,9 @@ fn stage() -> Bench {
     bench.ok(&["key", "new", "bob"]);
     fs::copy(bench.path("home/data/keys/bob.pub"), bench.path("bob.pub")).unwrap();
     bench.ok(&["key", "trust", "alice", "-o", "trust.json"]);
-    bench.write("strict.toml", "[limits]\nfuel = 1000000\n");
+    bench.write("strict.yaml", "limits:\n  fuel: 1000000\n");
+    let manifest = "name: hello\nversion: 0.1.0\nauthor: Alice\nentry: hello.wasm\n";
+    bench.write("hello.yaml", manifest);
     bench.manifest("clock", CLOCK, "grants = [\"time\"]");
     bench.ok(&["pack", "clock.toml", "--key", "alice"]);
     bench.write("policy.json", bench.ok(&["policy", "show", "hello.mod"]).stdout);

@@ -105,6 +105,29 @@ fn authoring_errors_show_the_line() {
 }
 
 #[test]
+fn the_extension_names_the_syntax() {
+    let bench = Bench::with_hello();
+    let yaml = "name: hello\nversion: 0.1.0\nauthor: Alice\nentry: hello.wasm\n";
+    bench.write("hello.yaml", yaml);
+    bench.write("hello.yml", yaml);
+    let json = "{\"name\": \"hello\", \"version\": \"0.1.0\", \"author\": \"Alice\", \
+                \"entry\": \"hello.wasm\"}";
+    bench.write("hello.json", json);
+    for manifest in ["hello.yaml", "hello.yml", "hello.json"] {
+        bench.ok(&["pack", manifest, "--key", "alice", "-o", "again.mod"]);
+        assert_eq!(bench.read("again.mod"), bench.read("hello.mod"), "{manifest}");
+    }
+    bench.write("strict.yaml", "limits:\n  fuel: 10\n  memory: 32mb\n");
+    let pack = ["pack", "hello.json", "--policy", "strict.yaml"];
+    bench.fails(&pack, 20, "E042_UNIT_SYNTAX", "strict.yaml:3: memory: 32mb");
+    bench.write("hello.txt", yaml);
+    bench.fails(&["pack", "hello.txt"], 2, "USAGE", "hello.txt announces no syntax");
+    let toml = bench.read("hello.toml");
+    let from_stdin = bench.run_with(&["pack", "-", "--key", "alice", "-o", "again.mod"], &toml);
+    assert_eq!((from_stdin.code, bench.read("again.mod")), (0, bench.read("hello.mod")));
+}
+
+#[test]
 fn a_module_that_no_host_could_run_is_not_packed() {
     let bench = Bench::new();
     bench.manifest("clock", CLOCK, "");

@@ -10,10 +10,13 @@
 mod draft;
 mod entry;
 mod fees;
+mod json;
+mod syntax;
 mod table;
 mod toml;
 mod tree;
 mod unit;
+mod yaml;
 
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -21,6 +24,7 @@ use core::fmt;
 use kapsule_abi::ErrorCode;
 
 pub use draft::{Draft, Inputs};
+pub use syntax::{Syntax, Text};
 
 use crate::DecodeError;
 

@@ -8,6 +8,8 @@ mod package;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
+mod syntaxes;
+#[cfg(test)]
 mod tables;
 #[cfg(test)]
 mod transcript;

@@ -25,8 +25,12 @@ macro_rules! targets {
 }
 
 targets! {
-    /// Reads an authoring manifest; the canonical policy that comes of it decodes again.
+    /// Reads an authoring manifest in JSON; the canonical policy that comes of it decodes again.
+    authoring_json,
+    /// Reads an authoring manifest in TOML; the canonical policy that comes of it decodes again.
     authoring_toml,
+    /// Reads an authoring manifest in YAML; the canonical policy that comes of it decodes again.
+    authoring_yaml,
     /// Decodes an envelope with the statement in it, or a statement alone; what is accepted encodes
     /// to the same bytes.
     envelope,

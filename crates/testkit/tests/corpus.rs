@@ -23,7 +23,9 @@ const WRITTEN_MAX: usize = 24;
 
 /// Targets with the directories of `spec/vectors` that hold their inputs, and the member there.
 const SOURCES: &[(&str, &[(&str, &str)])] = &[
+    ("authoring_json", &[("authoring", "manifest")]),
     ("authoring_toml", &[("authoring", "manifest")]),
+    ("authoring_yaml", &[("authoring", "manifest")]),
     ("envelope", &[("envelope", "json"), ("envelope", "statement")]),
     ("kcbor", &[("kcbor", "bytes")]),
     ("klog", &[("klog", "bytes"), ("transcript", "bytes")]),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kapsule_format::authoring::Inputs;
+use kapsule_format::authoring::{Inputs, Syntax, Text};
 use kapsule_format::key::PublicKey;
 use kapsule_format::limits::{AUTHORING_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use kapsule_format::package::{Package, PackageId, Scope};
@@ -18,7 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   kapsule pack hello.toml --key alice
   kapsule pack hello.toml --payload hello.wasm -o hello-dev.mod
-  kapsule pack hello.toml --policy strict.toml --author-key alice -o hello.mod
+  kapsule pack hello.yaml --policy strict.yaml --author-key alice -o hello.mod
 
 A manifest in TOML:
   name = \"hello\"
@@ -32,19 +32,21 @@ A manifest in TOML:
 
 /// Packs a module, its manifest and its policy into a package
 ///
-/// The manifest is TOML; policy keys stand in it or in a file of their own.
+/// The manifest is TOML, YAML or JSON, as its name ends in `.toml`, `.yaml`, `.yml` or `.json`.
+/// Policy keys stand in it or in a file of their own.
+/// Equal facts give equal bytes in each syntax.
 /// With `--key` the key becomes the author of the package and signs it; without a key the package
 /// is unsigned, and nobody vouches for it.
 /// A module that no host could run is refused here already.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Manifest file in TOML
+    /// Manifest file, `-` for TOML from stdin
     manifest: PathBuf,
     /// Module file; by default the one that the manifest names, relative to it
     #[arg(long, value_name = "FILE")]
     payload: Option<PathBuf>,
-    /// Policy file in TOML, in addition to the policy keys of the manifest
+    /// Policy file, in addition to the policy keys of the manifest
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// Package to write; by default the name of the package with `.mod`
@@ -95,8 +97,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
 fn pack(args: &Args, author_keys: &[PublicKey]) -> Result<Package, Failure> {
     let (manifest_name, manifest) = read_text(&args.manifest, "manifest")?;
     let policy = args.policy.as_deref().map(|path| read_text(path, "policy")).transpose()?;
-    let policy = policy.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
-    let authoring = Authoring { manifest_name: &manifest_name, manifest: &manifest, policy };
+    let text = |path: &Path, text| Ok::<_, Failure>(Text { syntax: syntax_of(path)?, text });
+    let policy = match (&args.policy, &policy) {
+        (Some(path), Some((name, policy))) => Some((name.as_str(), text(path, policy)?)),
+        _ => None,
+    };
+    let manifest = text(&args.manifest, &manifest)?;
+    let authoring = Authoring { manifest_name: &manifest_name, manifest, policy };
     let draft = authoring.draft()?;
     let beside = |label: &str| args.manifest.with_file_name("").join(label);
     let payload = args.payload.clone().unwrap_or_else(|| beside(draft.binary()));
@@ -113,10 +120,22 @@ fn pack(args: &Args, author_keys: &[PublicKey]) -> Result<Package, Failure> {
     authoring.pack(&draft, &inputs, &args.dependencies)
 }
 
+/// Returns the syntax that the name of a file announces; stdin is TOML.
+fn syntax_of(path: &Path) -> Result<Syntax, Failure> {
+    if files::is_dash(path) {
+        return Ok(Syntax::Toml);
+    }
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.and_then(Syntax::from_extension).ok_or_else(|| {
+        let hint = "name the file .toml, .yaml, .yml or .json after what is in it";
+        Failure::usage(format!("{} announces no syntax", files::name(path)), hint)
+    })
+}
+
 fn read_text(path: &Path, what: &str) -> Result<(String, String), Failure> {
     let bytes = files::read(path, what, AUTHORING_BYTES_MAX as u64)?;
     let text = String::from_utf8(bytes).map_err(|error| {
-        let hint = "name a TOML file";
+        let hint = "name a file in TOML, YAML or JSON";
         Failure::usage(format!("{} is not text", files::name(path)), hint).cause(error)
     })?;
     Ok((files::name(path), text))

@@ -5,8 +5,9 @@ use alloc::string::{String, ToString};
 
 use kapsule_abi::{ErrorCode, guard};
 
+use super::syntax::{self, Syntax, Text};
 use super::table::Facts;
-use super::{AuthoringError, Place, Source, entry, fees, toml};
+use super::{AuthoringError, Place, Source, entry, fees};
 use crate::DecodeError;
 use crate::hash::sha256;
 use crate::key::PublicKey;
@@ -37,35 +38,35 @@ pub struct Inputs<'a> {
 }
 
 impl Draft {
-    /// Reads a manifest file and, if there is one, a policy file, both in TOML.
+    /// Reads a manifest file and, if there is one, a policy file, each in a syntax of its own.
     ///
     /// # Errors
     /// E004, E008, E009, E042 or E043 with key and line.
     ///
     /// # Examples
     /// ```
-    /// use kapsule_format::authoring::{Draft, Inputs};
+    /// use kapsule_format::authoring::{Draft, Inputs, Syntax, Text};
     ///
     /// let manifest = r#"
-    /// name = "hello"
-    /// version = "0.1.0"
-    /// author = "Ada"
-    /// entry = "hello.wasm"
-    /// [policy.limits]
-    /// cpu = "500ms"
+    /// name: hello
+    /// version: "0.1.0"
+    /// author: Ada
+    /// entry: hello.wasm
+    /// policy:
+    ///   limits: { cpu: 500ms }
     /// "#;
-    /// let draft = Draft::from_toml(manifest, None)?;
+    /// let draft = Draft::read(Text { syntax: Syntax::Yaml, text: manifest }, None)?;
     /// assert_eq!(draft.binary(), "hello.wasm");
     /// let payload = b"\0asm\x01\0\0\0";
     /// let (manifest, policy) = draft.finish(&Inputs { payload, ..Inputs::default() })?;
     /// assert_eq!((manifest.exec.entry.as_str(), policy.limits.fuel), ("run", 500_000_000));
     /// # Ok::<(), kapsule_format::authoring::AuthoringError>(())
     /// ```
-    pub fn from_toml(manifest: &str, policy: Option<&str>) -> Result<Self, AuthoringError> {
+    pub fn read(manifest: Text<'_>, policy: Option<Text<'_>>) -> Result<Self, AuthoringError> {
         let mut facts = Facts::default();
-        facts.collect(toml::read(manifest, Source::Manifest)?)?;
+        facts.collect(syntax::read(manifest, Source::Manifest)?)?;
         if let Some(policy) = policy {
-            facts.collect(toml::read(policy, Source::Policy)?)?;
+            facts.collect(syntax::read(policy, Source::Policy)?)?;
         }
         entry::split(&mut facts)?;
         for name in ["name", "version", "author", "exec.entry", "exec.binary"] {
@@ -74,6 +75,15 @@ impl Draft {
             }
         }
         Ok(Self { facts })
+    }
+
+    /// Reads files that are both in TOML.
+    ///
+    /// # Errors
+    /// As [`Draft::read`].
+    pub fn from_toml(manifest: &str, policy: Option<&str>) -> Result<Self, AuthoringError> {
+        let toml = |text| Text { syntax: Syntax::Toml, text };
+        Self::read(toml(manifest), policy.map(toml))
     }
 
     /// Returns the path of the payload file, as the author wrote it.

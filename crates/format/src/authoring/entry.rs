@@ -10,9 +10,14 @@ use crate::text::{is_entry_name, is_label};
 const DEFAULT_EXPORT: &str = "run";
 
 /// Splits `entry` into `exec.entry` and `exec.binary`.
+///
+/// A binary without an entry has the default one.
 pub(super) fn split(facts: &mut Facts) -> Result<(), AuthoringError> {
     let Some((text, place)) = facts.text("entry").zip(facts.place("entry")) else {
-        return Ok(());
+        let Some(place) = facts.place("exec.binary").cloned() else {
+            return Ok(());
+        };
+        return facts.insert("exec.entry", Fact::Text(DEFAULT_EXPORT.into()), place);
     };
     let place = place.clone();
     let (binary, export) = parse(text, &place)?;

@@ -23,11 +23,14 @@ const SIZES: [(&str, u64); 8] = [
 /// Milliseconds of each unit of time.
 const TIMES: [(&str, u64); 3] = [("ms", 1), ("min", 60_000), ("s", 1_000)];
 
-/// Reads a decimal integer without sign or leading zero.
-fn integer(text: &str) -> Option<u64> {
+/// Tells whether a text is a decimal integer without sign or leading zero.
+pub(super) fn is_integer(text: &str) -> bool {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let canonical = digits && (text == "0" || !text.starts_with('0'));
-    if canonical { text.parse().ok() } else { None }
+    digits && (text == "0" || !text.starts_with('0'))
+}
+
+fn integer(text: &str) -> Option<u64> {
+    if is_integer(text) { text.parse().ok() } else { None }
 }
 
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {

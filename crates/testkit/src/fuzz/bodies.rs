@@ -1,6 +1,6 @@
 //! What each body does; the documentation stands at the targets in [`super`].
 
-use kapsule_format::authoring::{Draft, Inputs};
+use kapsule_format::authoring::{Draft, Inputs, Syntax, Text};
 use kapsule_format::envelope::{Envelope, Statement};
 use kapsule_format::package::Package;
 use kapsule_format::policy::Policy;
@@ -75,10 +75,25 @@ pub(super) fn policy(bytes: &[u8]) -> bool {
     true
 }
 
-/// Reads an authoring manifest; the canonical policy that comes of it decodes again.
+/// Reads an authoring manifest in JSON.
+pub(super) fn authoring_json(bytes: &[u8]) -> bool {
+    authoring(bytes, Syntax::Json)
+}
+
+/// Reads an authoring manifest in TOML.
 pub(super) fn authoring_toml(bytes: &[u8]) -> bool {
+    authoring(bytes, Syntax::Toml)
+}
+
+/// Reads an authoring manifest in YAML.
+pub(super) fn authoring_yaml(bytes: &[u8]) -> bool {
+    authoring(bytes, Syntax::Yaml)
+}
+
+/// Reads an authoring manifest; the canonical policy that comes of it decodes again.
+fn authoring(bytes: &[u8], syntax: Syntax) -> bool {
     let Ok(text) = core::str::from_utf8(bytes) else { return false };
-    let Ok(draft) = Draft::from_toml(text, None) else { return false };
+    let Ok(draft) = Draft::read(Text { syntax, text }, None) else { return false };
     let inputs = Inputs { payload: b"\0asm\x01\0\0\0", ..Inputs::default() };
     let Ok((_, policy)) = draft.finish(&inputs) else { return false };
     assert_eq!(Policy::decode(&policy.encode()), Ok(policy), "a made policy is canonical");
