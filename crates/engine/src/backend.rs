@@ -108,17 +108,40 @@ enum Code {
 /// Takes about 1 ms on the interpreter and 100 ms on the JIT for 100 KB of code.
 ///
 /// # Errors
-/// [`HostError::Compile`] if the backend refuses what the meter accepted, or has no memory for it.
+/// [`HostError::Compile`] if the backend refuses what the meter accepted, has no memory for it, or,
+/// in a build with `std`, panics.
 ///
 /// # Determinism
 /// Nothing that a run reports depends on the backend.
 pub fn compile(module: &MeteredModule, backend: Backend) -> Result<Compiled, HostError> {
-    let code = match backend {
-        Backend::Wasmi => Code::Wasmi(wasmi::Code::new(module.bytes())?),
+    let code = without_panic(backend, || match backend {
+        Backend::Wasmi => Ok(Code::Wasmi(wasmi::Code::new(module.bytes())?)),
         #[cfg(feature = "jit")]
-        Backend::Jit => Code::Jit(jit::Code::new(module.bytes())?),
-    };
+        Backend::Jit => Ok(Code::Jit(jit::Code::new(module.bytes())?)),
+    })?;
     Ok(Compiled { facts: Facts::new(module), code })
+}
+
+/// Makes a panic of a backend's compiler an error: a fault that a stranger's module finds there
+/// ends a run, and not the embedder.
+#[cfg(feature = "std")]
+fn without_panic<T>(
+    backend: Backend,
+    compile: impl FnOnce() -> Result<T, HostError>,
+) -> Result<T, HostError> {
+    // Nothing that the compiler touched is used after a panic.
+    let compile = std::panic::AssertUnwindSafe(compile);
+    std::panic::catch_unwind(compile).unwrap_or_else(|_| {
+        Err(HostError::Compile { backend, detail: "its compiler panicked".into() })
+    })
+}
+
+#[cfg(not(feature = "std"))]
+fn without_panic<T>(
+    _: Backend,
+    compile: impl FnOnce() -> Result<T, HostError>,
+) -> Result<T, HostError> {
+    compile()
 }
 
 impl Facts {
@@ -260,3 +283,15 @@ pub(crate) fn signature<T>(
 
 /// Namespace of the imports that a backend links.
 pub(crate) const NAMESPACE: &str = IMPORT_NAMESPACE;
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_a_compiler_is_an_error() {
+        let found = without_panic(Backend::Wasmi, || -> Result<(), _> { panic!("a fault") });
+        let detail = "its compiler panicked".into();
+        assert_eq!(found, Err(HostError::Compile { backend: Backend::Wasmi, detail }));
+    }
+}

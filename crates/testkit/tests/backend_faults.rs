@@ -69,3 +69,31 @@ fn operands_below_a_block_with_parameters_survive_it() {
         }
     }
 }
+
+/// Seed 82987: the compiler of the interpreter panicked at an integer store whose address and
+/// value are one register and whose offset does not fit in 16 bits.
+#[test]
+fn a_far_store_of_its_own_address_compiles() {
+    let stores = [
+        ("", "i32.store"),
+        ("", "i32.store8"),
+        ("", "i32.store16"),
+        ("i64.extend_i32_u", "i64.store"),
+        ("i64.extend_i32_u", "i64.store8"),
+        ("i64.extend_i32_u", "i64.store16"),
+        ("i64.extend_i32_u", "i64.store32"),
+    ];
+    for (widen, store) in stores {
+        let text = format!(
+            r#"(module (memory 2) (func (export "f") (param i32) (result i32)
+                local.get 0 i32.const 3 i32.add local.tee 0 local.get 0 {widen}
+                {store} offset=65536
+                i32.const 8 i32.load8_u offset=65536))"#
+        );
+        let module = metered(&text);
+        for backend in Backend::ALL {
+            let found = call(&module, *backend, RawValue::I32(5));
+            assert_eq!(found, [RawValue::I32(8)], "{backend}: {store}");
+        }
+    }
+}

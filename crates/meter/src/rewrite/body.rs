@@ -81,12 +81,13 @@ fn replace(wasm: &[u8], edit: &Edit, layout: &Layout, bytes: &mut Vec<u8>) {
         // that follows and then reads the condition from where it was never put; a `drop` between
         // them ends the merging, and costs nothing on any backend.
         EditKind::Select => sink.i32_const(0).drop().select(),
-        // The interpreter moves the locals on its operand stack to safety where a block without
-        // parameters opens, and forgets to where one with parameters does; an empty block in
-        // front makes it do so.
-        EditKind::OpenWithParams => sink.block(BlockType::Empty).end(),
+        // The interpreter moves its operands out of registers and locals where a block without
+        // parameters opens. It forgets to where one with parameters does, and its compiler panics
+        // at a store whose address and value share a register and whose offset is long; an empty
+        // block in front makes it do so.
+        EditKind::Separate => sink.block(BlockType::Empty).end(),
     };
-    if edit.kind == EditKind::OpenWithParams {
+    if edit.kind == EditKind::Separate {
         bytes.extend_from_slice(&wasm[edit.operator.clone()]);
     }
 }

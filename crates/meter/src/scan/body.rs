@@ -25,8 +25,11 @@ pub(crate) enum EditKind {
     Copy,
     /// `select`, kept apart from what computes its condition.
     Select,
-    /// `block`, `loop` or `if` with parameters, kept apart from the operands below them.
-    OpenWithParams,
+    /// An operator that gets an empty block in front.
+    ///
+    /// `block`, `loop` or `if` with parameters, or an integer store at an offset of more than 16
+    /// bits.
+    Separate,
 }
 
 /// One operator that the rewriting pass replaces.
@@ -254,8 +257,9 @@ impl<'a> Walk<'a> {
             Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty }
                 if self.has_params(*blockty) =>
             {
-                EditKind::OpenWithParams
+                EditKind::Separate
             }
+            operator if is_far_store(operator) => EditKind::Separate,
             Operator::CallIndirect { .. } => {
                 self.calls = true;
                 return;
@@ -296,5 +300,19 @@ impl<'a> Walk<'a> {
             Constant::Ended(value) => Some(value),
             _ => None,
         }
+    }
+}
+
+/// Tells whether an operator stores an integer at an offset that 16 bits do not hold.
+fn is_far_store(operator: &Operator<'_>) -> bool {
+    match operator {
+        Operator::I32Store { memarg }
+        | Operator::I32Store8 { memarg }
+        | Operator::I32Store16 { memarg }
+        | Operator::I64Store { memarg }
+        | Operator::I64Store8 { memarg }
+        | Operator::I64Store16 { memarg }
+        | Operator::I64Store32 { memarg } => memarg.offset > u64::from(u16::MAX),
+        _ => false,
     }
 }
