@@ -1,11 +1,12 @@
 //! Arguments of the command, and what happens to the result of a verb.
 
-use clap::{CommandFactory, Parser};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 
 use crate::commands::{self, Command};
 use crate::error::{Done, Failure};
 use crate::keystore::KeyStore;
 use crate::paths::Home;
+use crate::settings::{self, Explained};
 use crate::ui::{Color, Ui};
 
 const AFTER_HELP: &str = "\
@@ -18,7 +19,7 @@ Examples:
 
 Data go to stdout, words to stderr; `-` means stdin or stdout.
 Exit codes: 0 success, 1 internal fault, 2 usage, 10 proof, 11 policy and trust, 12 integrity,
-13 availability, 14 execution, 15 store and keys, 20 structure.";
+13 availability, 14 execution, 15 store and keys, 20 structure, 130 interrupted by Ctrl-C.";
 
 /// Runs signed WebAssembly packages: sandboxed, metered, the same bits on every machine.
 #[derive(Debug, Parser)]
@@ -54,10 +55,12 @@ struct OutputArgs {
 }
 
 /// What every command is given.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Context {
     /// Where and how to print.
     pub(crate) ui: Ui,
+    /// Settings of this call, and where they came from.
+    pub(crate) settings: Vec<Explained>,
 }
 
 impl Context {
@@ -82,16 +85,40 @@ pub(crate) fn main() -> u8 {
     let arguments: Vec<_> = std::env::args_os().collect();
     // The parser's own complaints are printed as asked too, so this is looked for by hand.
     let json = arguments.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json");
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
+    let before = || Ui::new(json, false, Color::Auto);
+    // Help is given whatever the configuration file says.
+    let loaded = settings::File::load();
+    let file = loaded.as_ref().ok();
+    let command = file.map_or_else(Cli::command, |file| file.apply(Cli::command()));
+    let matches = match command.try_get_matches_from(arguments) {
+        Ok(matches) => matches,
         Err(answer) => {
-            Ui::new(json, false, Color::Auto).parser(&answer);
+            before().parser(&answer);
             return if answer.use_stderr() { 2 } else { 0 };
         }
     };
-    let OutputArgs { json, quiet, color } = cli.output;
-    let context = Context { ui: Ui::new(json, quiet, color) };
-    finish(&context.ui, commands::run(&context, cli.command))
+    match loaded.and_then(|file| Ok((Cli::from(&matches)?, file.explain(innermost(&matches))))) {
+        Ok((cli, settings)) => {
+            let OutputArgs { json, quiet, color } = cli.output;
+            let context = Context { ui: Ui::new(json, quiet, color), settings };
+            finish(&context.ui, commands::run(&context, cli.command))
+        }
+        Err(failure) => finish(&before(), Err(failure)),
+    }
+}
+
+impl Cli {
+    fn from(matches: &ArgMatches) -> Result<Self, Failure> {
+        Self::from_arg_matches(matches).map_err(|error| {
+            Failure::internal("the arguments were read twice and differ", "report this as a bug")
+                .cause(error)
+        })
+    }
+}
+
+/// Returns the arguments of the verb, which include those that every command accepts.
+fn innermost(matches: &ArgMatches) -> &ArgMatches {
+    matches.subcommand().map_or(matches, |(_, below)| innermost(below))
 }
 
 fn finish(ui: &Ui, done: Done) -> u8 {

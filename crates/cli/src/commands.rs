@@ -1,11 +1,14 @@
 //! One file per verb.
 
+mod batch;
 mod completions;
+mod config;
 mod convert;
 mod demo;
 mod inspect;
 mod key;
 mod limits;
+mod man;
 mod pack;
 mod policy;
 mod replay;
@@ -35,7 +38,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Convert(convert::Command),
     Limits(limits::Args),
+    Config(config::Args),
     Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// Runs one verb.
@@ -52,6 +57,8 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Policy(command) => policy::run(context, &command),
         Command::Convert(command) => convert::run(context, &command),
         Command::Limits(args) => limits::run(context, &args),
+        Command::Config(args) => config::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),
+        Command::Man(args) => man::run(context, &args),
     }
 }

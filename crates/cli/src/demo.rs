@@ -24,7 +24,7 @@ use crate::opening::{self, Files, Opened, TrustArgs};
 use crate::packing::Authoring;
 use crate::paths::Home;
 use crate::ui::Ui;
-use crate::{files, packing, trustfile};
+use crate::{files, interrupt, packing, trustfile};
 
 /// Who looks at the sample data.
 const VIEWER: &str = "ada";
@@ -205,6 +205,7 @@ impl<'a> Stage<'a> {
     }
 
     fn open(&self, file: &str) -> Result<(String, Opened), Failure> {
+        interrupt::check()?;
         let files = Files::read(&self.path(file))?;
         Ok((files.name(), self.trust.open(&files)?))
     }

@@ -10,6 +10,8 @@ pub(crate) enum Kind {
     Internal,
     /// The arguments cannot be meant, exit 2.
     Usage,
+    /// Ctrl-C, exit 130.
+    Interrupted,
     /// A code of the table in `spec/errors.md`.
     Code(ErrorCode),
 }
@@ -20,6 +22,7 @@ impl Kind {
         match self {
             Self::Internal => 1,
             Self::Usage => 2,
+            Self::Interrupted => 130,
             Self::Code(code) => code.exit_code(),
         }
     }
@@ -30,6 +33,7 @@ impl std::fmt::Display for Kind {
         match self {
             Self::Internal => f.write_str("INTERNAL"),
             Self::Usage => f.write_str("USAGE"),
+            Self::Interrupted => f.write_str("INTERRUPTED"),
             Self::Code(code) => code.fmt(f),
         }
     }
@@ -67,6 +71,11 @@ impl Failure {
     /// Builds a failure of this program or machine.
     pub(crate) fn internal(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::of(Kind::Internal, message, hint)
+    }
+
+    /// Builds the failure of a command that Ctrl-C stopped at a safe point.
+    pub(crate) fn interrupted(hint: impl Into<String>) -> Self {
+        Self::of(Kind::Interrupted, "interrupted", hint)
     }
 
     /// Builds a failure from what a reader of the formats found.

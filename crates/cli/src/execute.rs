@@ -1,11 +1,12 @@
 //! Running and replaying a verified package on an engine.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use kapsule_abi::{ErrorCode, Limit, Outcome, guard};
 use kapsule_engine::{
-    Backend, HostError, Job, JobOptions, MemoryHost, Replay, ReplayOptions, Run, RunError,
+    Backend, Compiled, HostError, Job, JobOptions, MemoryHost, Replay, ReplayOptions, Run, RunError,
 };
 use kapsule_format::manifest::Abi;
 use kapsule_format::package::Package;
@@ -14,7 +15,7 @@ use kapsule_format::transcript::Transcript;
 use kapsule_meter::{MeteredModule, Options, Profile};
 
 use crate::error::Failure;
-use crate::grants;
+use crate::{grants, interrupt};
 
 /// Which engine runs; the result never depends on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -123,40 +124,13 @@ pub(crate) struct Ran {
 impl Loaded<'_> {
     /// Runs one entry against a host.
     pub(crate) fn run(&self, request: &Request<'_>, host: &mut MemoryHost) -> Result<Ran, Failure> {
-        let exec = &self.package.manifest().exec;
-        let entry = request.entry.unwrap_or(&exec.entry);
-        if !exec.has_entry(entry) {
-            let mut names = vec![exec.entry.as_str()];
-            names.extend(exec.entries.iter().flatten().map(String::as_str));
-            return Err(Failure::new(
-                ErrorCode::EntryNotFound,
-                format!("{} has no entry {entry:?}", self.name),
-                format!("choose one of its entries: {}", names.join(", ")),
-            )
-            .cause("the manifest does not list it"));
-        }
-        let fuel = request.fuel.unwrap_or(request.policy.limits.fuel);
-        let job = Job {
-            capsule_hash: self.package.capsule_hash(),
-            core_hash: self.package.core_hash(),
-            profile: self.profile,
-            entry,
-            input: request.input,
-            policy: request.policy,
-            fuel,
-            memory_bytes: request.policy.limits.memory_bytes,
-            seed: request.seed,
-            deadline: None,
-            options: JobOptions::default(),
-        };
+        let job = self.job(request)?;
         let start = Instant::now();
         let ran = match request.engine {
             Engine::Auto => kapsule_engine::run_auto(&self.module, &job, host),
-            _ => self.run_on(request.engine.backend(fuel), &job, host),
+            _ => self.run_on(request.engine.backend(job.fuel), &job, host),
         };
-        let elapsed = start.elapsed();
-        let (backend, run) = ran.map_err(|error| self.refused(request.policy, &error))?;
-        Ok(Ran { backend, entry: entry.to_owned(), fuel_granted: fuel, run, elapsed })
+        self.ran(&job, ran, start)
     }
 
     fn run_on(
@@ -169,6 +143,53 @@ impl Loaded<'_> {
         Ok((backend, kapsule_engine::run(&compiled, job, host)?))
     }
 
+    /// Compiles the module for runs of this much fuel in all.
+    pub(crate) fn compile(&self, engine: Engine, fuel: u64) -> Result<Ready<'_>, Failure> {
+        let compiled = kapsule_engine::compile(&self.module, engine.backend(fuel));
+        let compiled = compiled
+            .map_err(|error| self.refused(self.package.policy(), &RunError::from(error)))?;
+        Ok(Ready { loaded: self, engine, compiled, interpreter: OnceLock::new() })
+    }
+
+    fn job<'j>(&'j self, request: &Request<'j>) -> Result<Job<'j>, Failure> {
+        let exec = &self.package.manifest().exec;
+        let entry = request.entry.unwrap_or(&exec.entry);
+        if !exec.has_entry(entry) {
+            let mut names = vec![exec.entry.as_str()];
+            names.extend(exec.entries.iter().flatten().map(String::as_str));
+            return Err(Failure::new(
+                ErrorCode::EntryNotFound,
+                format!("{} has no entry {entry:?}", self.name),
+                format!("choose one of its entries: {}", names.join(", ")),
+            )
+            .cause("the manifest does not list it"));
+        }
+        Ok(Job {
+            capsule_hash: self.package.capsule_hash(),
+            core_hash: self.package.core_hash(),
+            profile: self.profile,
+            entry,
+            input: request.input,
+            policy: request.policy,
+            fuel: request.fuel.unwrap_or(request.policy.limits.fuel),
+            memory_bytes: request.policy.limits.memory_bytes,
+            seed: request.seed,
+            deadline: Some(&interrupt::requested),
+            options: JobOptions::default(),
+        })
+    }
+
+    fn ran(
+        &self,
+        job: &Job<'_>,
+        ran: Result<(Backend, Run), RunError>,
+        start: Instant,
+    ) -> Result<Ran, Failure> {
+        let elapsed = start.elapsed();
+        let (backend, run) = ran.map_err(|error| self.refused(job.policy, &error))?;
+        Ok(Ran { backend, entry: job.entry.to_owned(), fuel_granted: job.fuel, run, elapsed })
+    }
+
     /// Replays a transcript of this package; a difference is in the result, not a failure.
     pub(crate) fn replay(
         &self,
@@ -179,7 +200,7 @@ impl Loaded<'_> {
         self.check_transcript(transcript)?;
         let start = Instant::now();
         let backend = engine.backend(transcript.end.fuel_used);
-        let options = ReplayOptions { input, deadline: None };
+        let options = ReplayOptions { input, deadline: Some(&interrupt::requested) };
         let replayed = kapsule_engine::compile(&self.module, backend)
             .map_err(RunError::from)
             .and_then(|compiled| kapsule_engine::replay(&compiled, transcript, options));
@@ -225,6 +246,10 @@ impl Loaded<'_> {
     }
 
     fn refused(&self, policy: &Policy, error: &RunError) -> Failure {
+        // The only deadline that this command gives a run is Ctrl-C.
+        if *error == RunError::Host(HostError::Deadline) {
+            return interrupt::failure();
+        }
         let code = error.code();
         if code == ErrorCode::ImportRefused {
             let missing = grants::missing(&self.module, policy);
@@ -245,6 +270,48 @@ impl Loaded<'_> {
             RunError::Host(_) => "try the other engine with --engine".to_owned(),
         };
         Failure::new(code, format!("{} did not run", self.name), hint).cause(error)
+    }
+}
+
+/// A module that was compiled once to run many times, from any thread.
+pub(crate) struct Ready<'a> {
+    loaded: &'a Loaded<'a>,
+    engine: Engine,
+    compiled: Compiled,
+    /// Compiled when a run first needs it.
+    interpreter: OnceLock<Result<Compiled, HostError>>,
+}
+
+impl Ready<'_> {
+    /// Returns the backend that runs start on.
+    pub(crate) fn backend(&self) -> Backend {
+        self.compiled.backend()
+    }
+
+    /// Runs one entry against a host that `host` makes; the engine of the request is not looked at.
+    ///
+    /// With `auto` a run for which the JIT lacks native stack is repeated on the interpreter.
+    pub(crate) fn run(
+        &self,
+        request: &Request<'_>,
+        host: impl Fn() -> MemoryHost,
+    ) -> Result<Ran, Failure> {
+        let job = self.loaded.job(request)?;
+        let start = Instant::now();
+        let run = |compiled: &Compiled| {
+            kapsule_engine::run(compiled, &job, &mut host()).map(|run| (compiled.backend(), run))
+        };
+        let mut ran = run(&self.compiled);
+        if self.engine == Engine::Auto
+            && matches!(ran, Err(RunError::Host(HostError::NativeStack(Backend::Jit))))
+        {
+            let compile = || kapsule_engine::compile(&self.loaded.module, Backend::Wasmi);
+            ran = match self.interpreter.get_or_init(compile) {
+                Ok(compiled) => run(compiled),
+                Err(error) => Err(error.clone().into()),
+            };
+        }
+        self.loaded.ran(&job, ran, start)
     }
 }
 

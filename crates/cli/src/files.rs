@@ -95,6 +95,17 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     )
 }
 
+/// Writes one of many results, whole or not at all; a power cut may still take it.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let temporary = temporary_beside(path);
+    let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    written.map_err(|error| {
+        drop(fs::remove_file(&temporary));
+        let hint = "check the directory, its permissions and the free space";
+        Failure::usage(format!("cannot write {}", path.display()), hint).cause(error)
+    })
+}
+
 /// Creates a file that must not exist, with `mode` less the umask, and writes it through.
 pub(crate) fn create_new(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;

@@ -3,6 +3,7 @@
 //! `cli` holds the arguments, `commands` one file per verb, `ui` everything that prints; the other
 //! `mod`s are what the verbs share, and the demo calls the same functions as they do.
 
+mod batch;
 mod cli;
 mod commands;
 mod convert;
@@ -11,10 +12,12 @@ mod error;
 mod execute;
 mod files;
 mod grants;
+mod interrupt;
 mod keystore;
 mod opening;
 mod packing;
 mod paths;
+mod settings;
 mod text;
 mod trustfile;
 mod ui;

@@ -20,7 +20,7 @@ use crate::paths::Home;
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct TrustArgs {
     /// Trust file; without it `trust.json` of the configuration directory is used if it exists
-    #[arg(long, value_name = "FILE", env = "KAPSULE_TRUST", hide_env_values = true)]
+    #[arg(long, value_name = "FILE")]
     pub(crate) trust: Option<PathBuf>,
     /// Level that the verdict must reach
     #[arg(long, value_name = "LEVEL", value_parser = decode_level)]

@@ -52,6 +52,11 @@ impl Home {
         self.data.join("keys")
     }
 
+    /// Returns the place of the configuration file.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.config.join("config.toml")
+    }
+
     /// Returns the place of the trust file.
     pub(crate) fn trust_file(&self) -> PathBuf {
         self.config.join("trust.json")

@@ -182,6 +182,25 @@ impl Ui {
         Progress { ui: self, bar }
     }
 
+    /// Begins something that has a number of like parts.
+    ///
+    /// On a terminal a bar shows how many are done, how fast, and how long the rest will take.
+    pub(crate) fn begin_counted(&self, what: &str, parts: u64) -> Progress<'_> {
+        let bar = self.draws.then(|| {
+            let template = "{msg} {wide_bar} {pos}/{len} {per_sec} {eta} left";
+            let style = ProgressStyle::with_template(template);
+            let bar = ProgressBar::new(parts);
+            bar.set_style(style.expect("the template is valid"));
+            bar.set_message(what.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        if bar.is_none() {
+            self.say(what);
+        }
+        Progress { ui: self, bar }
+    }
+
     fn err_line(&self, line: &str) {
         self.err_text(&format!("{line}\n"));
     }
@@ -215,6 +234,13 @@ pub(crate) struct Progress<'a> {
 }
 
 impl Progress<'_> {
+    /// Counts one more part as done.
+    pub(crate) fn advance(&self) {
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+        }
+    }
+
     /// Ends it with what came out.
     pub(crate) fn end(mut self, words: &str) {
         if let Some(bar) = self.bar.take() {

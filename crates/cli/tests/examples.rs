@@ -19,6 +19,9 @@ fn stage() -> Bench {
     bench.ok(&["pack", "clock.toml", "--key", "alice"]);
     bench.write("policy.json", bench.ok(&["policy", "show", "hello.mod"]).stdout);
     bench.write("name.txt", "Ada");
+    fs::create_dir(bench.path("names")).unwrap();
+    bench.write("names/ada", "Ada");
+    bench.write("names/bob", "Bob");
     let run = ["run", "hello.mod", "--input", "name.txt", "--transcript", "hello.transcript"];
     bench.ok(&run);
     for name in ["trust", "rank"] {

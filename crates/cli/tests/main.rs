@@ -1,15 +1,18 @@
 //! The command as people use it: arguments in, streams, files and exit codes out.
 #![expect(clippy::unwrap_used, reason = "helpers that cannot go on fail the test that calls them")]
 
+mod batches;
 mod convert;
 mod demo;
 mod examples;
+mod interrupts;
 mod keys;
 mod packages;
 mod policies;
 mod reference;
 mod replays;
 mod runs;
+mod settings;
 mod streams;
 mod support;
 mod verification;

@@ -214,7 +214,8 @@ impl Bench {
 }
 
 impl Ended {
-    fn of(output: Output) -> Self {
+    /// Reads what a call left.
+    pub(crate) fn of(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: output.stdout,

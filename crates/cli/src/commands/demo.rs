@@ -9,6 +9,7 @@ use crate::cli::Context;
 use crate::convert::Name;
 use crate::demo::{self, DemoHome, Story};
 use crate::error::Done;
+use crate::interrupt;
 use crate::text::{Align, cut, grouped, plain, table};
 use crate::ui::Tone;
 
@@ -38,6 +39,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Done {
+    interrupt::watch()?;
     let home = match &args.keep {
         Some(path) => DemoHome::kept(path)?,
         None => DemoHome::throwaway()?,

@@ -9,6 +9,7 @@ use crate::cli::Context;
 use crate::error::{Done, Failure};
 use crate::execute::{self, Engine, Replayed};
 use crate::files::{self, INPUT_BYTES_MAX};
+use crate::interrupt;
 use crate::opening::{Files, TrustArgs};
 use crate::text::grouped;
 
@@ -63,7 +64,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     if let Some(caution) = opened.caution(&name) {
         ui.warn(&caution);
     }
-    let backend = args.engine.backend(transcript.header.fuel);
+    interrupt::watch()?;
+    let backend = args.engine.backend(transcript.end.fuel_used);
     let progress = ui.begin(&format!("replaying {name} on {backend}"));
     let replayed = loaded.replay(&transcript, args.engine, input.as_deref())?;
     progress.end(&format!("replayed in {} ms", replayed.elapsed.as_millis()));

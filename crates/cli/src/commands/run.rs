@@ -8,12 +8,14 @@ use kapsule_format::hash;
 use kapsule_format::transcript::{Transcript, root};
 use serde_json::{Value, json};
 
+use super::batch::{self, BatchArgs};
 use crate::cli::Context;
 use crate::convert::rows::Trust;
 use crate::error::{Done, Failure};
 use crate::execute::{self, Engine, Loaded, Ran, Request};
 use crate::files::{self, INPUT_BYTES_MAX};
 use crate::grants::{Effective, GrantArgs};
+use crate::interrupt;
 use crate::opening::{self, Files, Opened, TrustArgs};
 use crate::text::{grouped, plain};
 use crate::ui::Ui;
@@ -25,10 +27,16 @@ Examples:
   echo Ada | kapsule run hello.mod --input - --engine jit --fuel 1000000
   kapsule run clock.mod --grant time --now 1767225600000 --json
   kapsule run hello.mod --trust trust.json --policy policy.json
+  kapsule run hello.mod --batch names --output-dir greetings --jobs 2
 
 Verification comes first: a package with a wrong hash, form or signature never runs.
 With a trust file, named or configured, the signer has to be trusted; without one the package runs
-with a warning, and `--require policy-enforced` refuses it.";
+with a warning, and `--require policy-enforced` refuses it.
+
+A batch runs the package once for each file of the directory, in any order and on all cores; the
+report is in order of the names. An input that fails does not stop the others, and has no output.
+The exit code is 0 if every run completed with 0, else that of the first input that failed.
+A batch does not resume: --output-dir and --transcript-dir have to be empty or absent.";
 
 /// Runs a package once
 ///
@@ -45,10 +53,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     entry: Option<String>,
     /// Input file, `-` for stdin; without it the input is empty
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "batch")]
     input: Option<PathBuf>,
     /// File for the output, `-` for stdout; without it stdout
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "batch")]
     output: Option<PathBuf>,
     #[command(flatten)]
     grants: GrantArgs,
@@ -59,7 +67,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     engine: Engine,
     /// File for the transcript, from which `kapsule replay` repeats the run
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "batch")]
     transcript: Option<PathBuf>,
     /// Seed of the hostcall `random`, 64 hex digits; zeros by default
     #[arg(long, value_name = "HEX", value_parser = decode_seed)]
@@ -73,6 +81,8 @@ pub(crate) struct Args {
     trust_scores: Option<PathBuf>,
     #[command(flatten)]
     trust: TrustArgs,
+    #[command(flatten)]
+    batch: BatchArgs,
 }
 
 /// Seed of the hostcall `random`.
@@ -112,15 +122,24 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
         seed: args.seed.map_or([0; 32], |seed| seed.0),
         engine: args.engine,
     };
-    let fuel = args.fuel.unwrap_or(effective.policy.limits.fuel);
-    let progress = ui.begin(&format!("running {name} on {}", args.engine.backend(fuel)));
+    interrupt::watch()?;
+    if let Some(directory) = &args.batch.directory {
+        return batch::run(context, &args.batch, directory, &loaded, &request, &host);
+    }
+    let progress = ui.begin(&match args.engine {
+        // Which engine it will be is known when the run ends.
+        Engine::Auto => format!("running {name}"),
+        engine => format!("running {name} on {}", engine.backend(0)),
+    });
     let ran = loaded.run(&request, &mut host)?;
+    interrupt::check()?;
     progress.end(&summary(&ran));
     finish(context, args, &name, &opened, &effective, &ran)
 }
 
 /// Refuses arguments that cannot be meant, before anything is read or written.
 fn check(context: &Context, args: &Args) -> Result<(), Failure> {
+    args.batch.check()?;
     for path in [&args.output, &args.transcript].into_iter().flatten() {
         files::check_writable(path)?;
     }

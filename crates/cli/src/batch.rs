@@ -1,0 +1,145 @@
+//! One package over many inputs: which inputs, on how many threads, in which order they are told.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use crate::error::Failure;
+use crate::interrupt;
+
+/// An input file of a batch.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Input {
+    /// Name in the directory.
+    pub(crate) name: String,
+    /// Path of the file.
+    pub(crate) path: PathBuf,
+}
+
+/// Lists the files of a directory in order of the bytes of their names.
+///
+/// Links to files count, directories do not, and what is below them is not looked at.
+pub(crate) fn inputs(directory: &Path) -> Result<Vec<Input>, Failure> {
+    let unreadable = |error| {
+        let hint = "name a directory whose files are the inputs";
+        Failure::usage(format!("cannot list {}", directory.display()), hint).cause(error)
+    };
+    let mut inputs = Vec::new();
+    for entry in fs::read_dir(directory).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if !fs::metadata(&path).map_err(unreadable)?.is_file() {
+            continue;
+        }
+        let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+        let name = name.ok_or_else(|| {
+            let hint = "rename the file; its name is part of the report";
+            Failure::usage(format!("{} has no name in UTF-8", path.display()), hint)
+        })?;
+        inputs.push(Input { name, path });
+    }
+    inputs.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(inputs)
+}
+
+/// Makes a directory for results, or takes an empty one.
+///
+/// Results of an earlier batch would look like results of this one.
+pub(crate) fn prepare(directory: &Path) -> Result<(), Failure> {
+    let refused = |cause: String| {
+        let message = format!("cannot write results into {}", directory.display());
+        Err(Failure::usage(message, "name a directory that is empty or absent").cause(cause))
+    };
+    match fs::read_dir(directory) {
+        Ok(mut entries) => match entries.next() {
+            Some(_) => refused("it is not empty".to_owned()),
+            None => Ok(()),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            fs::create_dir(directory).or_else(|error| refused(error.to_string()))
+        }
+        Err(error) => refused(error.to_string()),
+    }
+}
+
+/// Does `work` for every index below `count` on `jobs` threads and tells `done` in order.
+///
+/// After Ctrl-C no work begins; what is under way ends, and `done` is told up to the first gap.
+/// Returns how many `done` was told.
+pub(crate) fn in_order<T: Send, E>(
+    count: usize,
+    jobs: usize,
+    work: impl Fn(usize) -> T + Sync,
+    mut done: impl FnMut(usize, T) -> Result<(), E>,
+) -> Result<usize, E> {
+    let next = AtomicUsize::new(0);
+    let (sender, receiver) = mpsc::channel();
+    let worker = |sender: mpsc::Sender<(usize, T)>| {
+        let (next, work) = (&next, &work);
+        move || {
+            while !interrupt::requested() {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= count || sender.send((index, work(index))).is_err() {
+                    break;
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.min(count) {
+            scope.spawn(worker(sender.clone()));
+        }
+        drop(sender);
+        let mut early = BTreeMap::new();
+        let mut told = 0;
+        for (index, result) in receiver {
+            early.insert(index, result);
+            while let Some(result) = early.remove(&told) {
+                if let Err(error) = done(told, result) {
+                    // Nobody waits for the rest.
+                    next.store(count, Ordering::Relaxed);
+                    return Err(error);
+                }
+                told += 1;
+            }
+        }
+        Ok(told)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_told_in_order_whoever_ends_first() {
+        for jobs in [1, 2, 7] {
+            let mut told = Vec::new();
+            let count = in_order(
+                100,
+                jobs,
+                |index| index * 3,
+                |index, result| {
+                    assert_eq!(result, index * 3);
+                    told.push(index);
+                    Ok::<(), ()>(())
+                },
+            );
+            assert_eq!((count, told), (Ok(100), (0..100).collect()));
+        }
+    }
+
+    #[test]
+    fn a_listener_that_fails_ends_it() {
+        let ended = in_order(
+            1_000,
+            2,
+            |index| index,
+            |index, _| {
+                if index == 3 { Err("enough") } else { Ok(()) }
+            },
+        );
+        assert_eq!(ended, Err("enough"));
+    }
+}

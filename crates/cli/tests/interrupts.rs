@@ -1,0 +1,120 @@
+//! Ctrl-C, sent to a real process.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+
+use crate::support::{Bench, KAPSULE};
+
+/// Works until it is out of fuel, and writes before that.
+const FOREVER: &str = r#"(module
+  (import "kapsule_v1" "output_write" (func $write (param i32 i32) (result i32)))
+  (import "kapsule_v1" "input_len" (func $len (result i64)))
+  (memory (export "memory") 1 1)
+  (func (export "kapsule_abi_version") (result i32) (i32.const 1))
+  (func (export "calls") (result i32)
+    (drop (call $write (i32.const 0) (i32.const 4)))
+    (loop $again (drop (call $len)) (br $again)) (i32.const 0))
+  (func (export "run") (result i32)
+    (drop (call $write (i32.const 0) (i32.const 4)))
+    (loop $again (br $again)) (i32.const 0)))"#;
+
+/// Hours of fuel.
+const LIMITS: &str =
+    "[exec]\nentries = [\"calls\"]\n[limits]\nfuel = 9000000000000\ncalls = 16777215";
+
+/// Starts a command and waits for its first line on stderr.
+fn start(bench: &Bench, args: &[&str]) -> (Child, BufReader<std::process::ChildStderr>) {
+    let mut command = bench.command(KAPSULE);
+    command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("running ") && !line.contains("creating keys") {
+        line.clear();
+        assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "{args:?} ended before its work");
+    }
+    (child, stderr)
+}
+
+fn interrupt(child: &Child) {
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+}
+
+/// Returns exit code and the rest of stderr.
+fn end(mut child: Child, mut stderr: impl Read) -> (Option<i32>, String) {
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    (child.wait().unwrap().code(), rest)
+}
+
+/// Returns the names of what a test left beside the files it made.
+fn left(bench: &Bench) -> Vec<String> {
+    let made = ["forever.mod", "forever.toml", "forever.wasm", "home", "in"];
+    let names = std::fs::read_dir(bench.path("")).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| !made.contains(&name.as_str())).collect()
+}
+
+#[test]
+fn ctrl_c_ends_a_run_without_partial_results() {
+    let bench = Bench::new();
+    bench.pack("forever", FOREVER, LIMITS);
+    for (entry, engine) in [("run", "jit"), ("calls", "wasmi")] {
+        let args = ["run", "forever.mod", "--entry", entry, "--engine", engine];
+        let args = [&args[..], &["--output", "out", "--transcript", "transcript"]].concat();
+        let (child, stderr) = start(&bench, &args);
+        interrupt(&child);
+        let (code, text) = end(child, stderr);
+        assert_eq!(code, Some(130), "{entry}: {text}");
+        assert!(text.contains("error: interrupted"), "{text}");
+        assert!(text.contains("  hint: "), "{text}");
+        assert_eq!(left(&bench), [""; 0]);
+    }
+}
+
+#[test]
+fn the_second_ctrl_c_ends_a_run_that_does_not_listen() {
+    let bench = Bench::new();
+    bench.pack("forever", FOREVER, LIMITS);
+    // Without hostcalls the interpreter looks at nothing but its fuel.
+    let (child, stderr) = start(&bench, &["run", "forever.mod", "--engine", "wasmi"]);
+    interrupt(&child);
+    // A signal that is still pending swallows another; the second is sent until it is taken.
+    let mut child = child;
+    while child.try_wait().unwrap().is_none() {
+        interrupt(&child);
+        std::thread::yield_now();
+    }
+    let (code, text) = end(child, stderr);
+    assert_eq!((code, text.contains("interrupted")), (Some(130), false), "{text}");
+}
+
+#[test]
+fn an_interrupted_batch_keeps_what_is_done() {
+    let bench = Bench::new();
+    bench.pack("forever", FOREVER, LIMITS);
+    std::fs::create_dir(bench.path("in")).unwrap();
+    for name in ["a", "b", "c"] {
+        bench.write(&format!("in/{name}"), name);
+    }
+    let args = ["run", "forever.mod", "--batch", "in", "--output-dir", "in/out", "--engine", "jit"];
+    let (child, stderr) = start(&bench, &args);
+    interrupt(&child);
+    let (code, text) = end(child, stderr);
+    assert_eq!(code, Some(130), "{text}");
+    assert!(text.contains("0 of 3 inputs are done"), "{text}");
+    assert_eq!(std::fs::read_dir(bench.path("in/out")).unwrap().count(), 0);
+}
+
+#[test]
+fn an_interrupted_demo_removes_its_home() {
+    let bench = Bench::new();
+    let (child, stderr) = start(&bench, &["demo"]);
+    let homes = || left(&bench).iter().any(|name| name.starts_with("kapsule-demo-"));
+    assert!(homes(), "the demo keeps its home below TMPDIR");
+    interrupt(&child);
+    let (code, text) = end(child, stderr);
+    assert_eq!(code, Some(130), "{text}");
+    assert!(!homes(), "the home of the demo is left: {:?}", left(&bench));
+}
