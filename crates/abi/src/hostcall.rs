@@ -73,14 +73,28 @@ pub struct Price {
 /// A named permission that links one or more imports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grant {
+    /// `agent.propose`
+    AgentPropose,
     /// `capsule.metadata`
     CapsuleMetadata,
     /// `capsule.payload`
     CapsulePayload,
     /// `capsule.result`
     CapsuleResult,
+    /// `compose`
+    Compose,
+    /// `dag.read`
+    DagRead,
+    /// `fs`
+    Fs,
+    /// `net.clearnet`
+    NetClearnet,
+    /// `net.mesh`
+    NetMesh,
     /// `random`
     Random,
+    /// `storage`
+    Storage,
     /// `time`
     Time,
     /// `trust.graph`
@@ -91,11 +105,18 @@ pub enum Grant {
 
 impl Grant {
     /// Every grant in order of its name.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 14] = [
+        Self::AgentPropose,
         Self::CapsuleMetadata,
         Self::CapsulePayload,
         Self::CapsuleResult,
+        Self::Compose,
+        Self::DagRead,
+        Self::Fs,
+        Self::NetClearnet,
+        Self::NetMesh,
         Self::Random,
+        Self::Storage,
         Self::Time,
         Self::TrustGraph,
         Self::TrustRead,
@@ -105,10 +126,17 @@ impl Grant {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::AgentPropose => "agent.propose",
             Self::CapsuleMetadata => "capsule.metadata",
             Self::CapsulePayload => "capsule.payload",
             Self::CapsuleResult => "capsule.result",
+            Self::Compose => "compose",
+            Self::DagRead => "dag.read",
+            Self::Fs => "fs",
+            Self::NetClearnet => "net.clearnet",
+            Self::NetMesh => "net.mesh",
             Self::Random => "random",
+            Self::Storage => "storage",
             Self::Time => "time",
             Self::TrustGraph => "trust.graph",
             Self::TrustRead => "trust.read",
@@ -123,7 +151,7 @@ impl Grant {
 
     /// Returns the imports that the grant links, in table order.
     pub fn hostcalls(self) -> impl Iterator<Item = &'static Hostcall> {
-        HOSTCALLS.iter().filter(move |call| call.grant == Some(self))
+        HOSTCALLS.iter().filter(move |call| call.grants.contains(&self))
     }
 }
 
@@ -131,7 +159,7 @@ impl Grant {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Errno {
-    /// No such capsule, key or record.
+    /// No such capsule, key, record, package or file.
     NotFound = -1,
     /// An argument has a value without meaning, such as an unknown hash algorithm.
     InvalidArgument = -2,
@@ -141,16 +169,22 @@ pub enum Errno {
     KeyNotHeld = -4,
     /// The bytes are not what the hostcall expects, for example not deterministic CBOR.
     Malformed = -5,
+    /// The host could do this and does not, for example beyond a budget of its own.
+    Refused = -6,
+    /// The other side of a network request does not answer.
+    Unreachable = -7,
 }
 
 impl Errno {
     /// Every error in order of its magnitude.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::NotFound,
         Self::InvalidArgument,
         Self::Unsupported,
         Self::KeyNotHeld,
         Self::Malformed,
+        Self::Refused,
+        Self::Unreachable,
     ];
 
     /// Returns the plain name, for example `not found`.
@@ -162,6 +196,8 @@ impl Errno {
             Self::Unsupported => "unsupported",
             Self::KeyNotHeld => "key not held",
             Self::Malformed => "malformed",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
         }
     }
 
@@ -183,8 +219,8 @@ pub struct Hostcall {
     pub params: &'static [Param],
     /// Result type, if any.
     pub result: Option<ValueType>,
-    /// Grant that links the import, or `None` if it is always linked.
-    pub grant: Option<Grant>,
+    /// Grants of which any links the import; none if it is always linked.
+    pub grants: &'static [Grant],
     /// Fuel price.
     pub price: Price,
     /// Errors that the call can return.
@@ -204,12 +240,40 @@ impl Hostcall {
         HOSTCALLS.iter().find(|call| u64::from(call.number) == number)
     }
 
+    /// Returns whether the import is linked without being asked for.
+    #[must_use]
+    pub const fn is_always_granted(&self) -> bool {
+        self.grants.is_empty()
+    }
+
+    /// Returns the names of the grants as documents print them: `always`, one name, or several
+    /// joined by `or`.
+    #[must_use]
+    pub const fn grant_names(&self) -> GrantNames {
+        GrantNames(self.grants)
+    }
+
     /// Returns the buffers as (pointer parameter index, access, length), in signature order.
     pub fn buffers(&self) -> impl Iterator<Item = (usize, Access, Length)> + '_ {
         self.params.iter().enumerate().filter_map(|(index, param)| match param {
             Param::Pointer(_, access, length) => Some((index, *access, *length)),
             Param::Value(..) => None,
         })
+    }
+}
+
+/// The grants of a hostcall, for printing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantNames(&'static [Grant]);
+
+impl core::fmt::Display for GrantNames {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Some((first, rest)) = self.0.split_first() else { return f.pad("always") };
+        f.write_str(first.name())?;
+        for grant in rest {
+            write!(f, " or {}", grant.name())?;
+        }
+        Ok(())
     }
 }
 
@@ -236,8 +300,13 @@ const fn price(base: u32, factor: u32) -> Price {
 const I32: Option<ValueType> = Some(ValueType::I32);
 const I64: Option<ValueType> = Some(ValueType::I64);
 
-/// Number of bytes that `hash` writes.
+/// Bytes of a digest: what `hash` writes, and a capsule id or package hash that a guest passes.
 pub const HASH_BYTES: u32 = 32;
+
+/// A pointer to the 32 bytes of a capsule id or a package hash.
+const fn id(name: &'static str) -> Param {
+    Param::Pointer(name, Access::Read, Length::Fixed(HASH_BYTES))
+}
 
 /// Every hostcall of ABI version 1, in order of its number.
 ///
@@ -250,7 +319,7 @@ pub const HOSTCALLS: &[Hostcall] = &[
         name: "input_len",
         params: &[],
         result: I64,
-        grant: None,
+        grants: &[],
         price: price(16, 1),
         errors: &[],
     },
@@ -259,7 +328,7 @@ pub const HOSTCALLS: &[Hostcall] = &[
         name: "input_read",
         params: &[i64_value("offset"), write("ptr", 2), i32_value("len")],
         result: I32,
-        grant: None,
+        grants: &[],
         price: price(16, 1),
         errors: &[],
     },
@@ -268,7 +337,7 @@ pub const HOSTCALLS: &[Hostcall] = &[
         name: "output_write",
         params: &[read("ptr", 1), i32_value("len")],
         result: I32,
-        grant: None,
+        grants: &[],
         price: price(16, 1),
         errors: &[],
     },
@@ -277,7 +346,7 @@ pub const HOSTCALLS: &[Hostcall] = &[
         name: "log",
         params: &[i32_value("level"), read("ptr", 2), i32_value("len")],
         result: None,
-        grant: None,
+        grants: &[],
         price: price(16, 1),
         errors: &[],
     },
@@ -286,7 +355,7 @@ pub const HOSTCALLS: &[Hostcall] = &[
         name: "get_capsule_metadata",
         params: &[i32_value("index"), write("ptr", 2), i32_value("len")],
         result: I32,
-        grant: Some(Grant::CapsuleMetadata),
+        grants: &[Grant::CapsuleMetadata],
         price: price(64, 1),
         errors: &[Errno::NotFound],
     },
@@ -295,7 +364,7 @@ pub const HOSTCALLS: &[Hostcall] = &[
         name: "capsule_payload_len",
         params: &[i32_value("index")],
         result: I64,
-        grant: Some(Grant::CapsulePayload),
+        grants: &[Grant::CapsulePayload],
         price: price(16, 1),
         errors: &[Errno::NotFound, Errno::KeyNotHeld],
     },
@@ -304,7 +373,7 @@ pub const HOSTCALLS: &[Hostcall] = &[
         name: "capsule_payload_read",
         params: &[i32_value("index"), i64_value("offset"), write("ptr", 3), i32_value("len")],
         result: I32,
-        grant: Some(Grant::CapsulePayload),
+        grants: &[Grant::CapsulePayload],
         price: price(16, 1),
         errors: &[Errno::NotFound, Errno::KeyNotHeld],
     },
@@ -313,7 +382,7 @@ pub const HOSTCALLS: &[Hostcall] = &[
         name: "submit_capsule_result",
         params: &[i32_value("index"), read("ptr", 2), i32_value("len")],
         result: I32,
-        grant: Some(Grant::CapsuleResult),
+        grants: &[Grant::CapsuleResult],
         price: price(64, 1),
         errors: &[Errno::NotFound, Errno::Malformed],
     },
@@ -322,7 +391,7 @@ pub const HOSTCALLS: &[Hostcall] = &[
         name: "get_trust_score",
         params: &[read("key_ptr", 1), i32_value("key_len")],
         result: I64,
-        grant: Some(Grant::TrustRead),
+        grants: &[Grant::TrustRead],
         price: price(64, 1),
         errors: &[Errno::NotFound, Errno::InvalidArgument],
     },
@@ -331,7 +400,7 @@ pub const HOSTCALLS: &[Hostcall] = &[
         name: "trust_edges",
         params: &[i64_value("cursor"), write("ptr", 2), i32_value("len")],
         result: I32,
-        grant: Some(Grant::TrustGraph),
+        grants: &[Grant::TrustGraph],
         price: price(64, 1),
         errors: &[Errno::InvalidArgument],
     },
@@ -345,7 +414,7 @@ pub const HOSTCALLS: &[Hostcall] = &[
             Param::Pointer("out", Access::Write, Length::Fixed(HASH_BYTES)),
         ],
         result: I32,
-        grant: None,
+        grants: &[],
         price: price(64, 16),
         errors: &[Errno::InvalidArgument],
     },
@@ -362,7 +431,7 @@ pub const HOSTCALLS: &[Hostcall] = &[
             i32_value("sig_len"),
         ],
         result: I32,
-        grant: None,
+        grants: &[],
         price: price(50_000, 16),
         errors: &[Errno::Unsupported],
     },
@@ -371,7 +440,7 @@ pub const HOSTCALLS: &[Hostcall] = &[
         name: "now",
         params: &[],
         result: I64,
-        grant: Some(Grant::Time),
+        grants: &[Grant::Time],
         price: price(16, 1),
         errors: &[],
     },
@@ -380,9 +449,142 @@ pub const HOSTCALLS: &[Hostcall] = &[
         name: "random",
         params: &[write("ptr", 1), i32_value("len")],
         result: None,
-        grant: Some(Grant::Random),
+        grants: &[Grant::Random],
         price: price(16, 16),
         errors: &[],
+    },
+    Hostcall {
+        number: 15,
+        name: "kv_get",
+        params: &[read("key_ptr", 1), i32_value("key_len"), write("ptr", 3), i32_value("len")],
+        result: I32,
+        grants: &[Grant::Storage],
+        price: price(128, 1),
+        errors: &[Errno::NotFound, Errno::InvalidArgument],
+    },
+    Hostcall {
+        number: 16,
+        name: "kv_set",
+        params: &[
+            read("key_ptr", 1),
+            i32_value("key_len"),
+            read("val_ptr", 3),
+            i32_value("val_len"),
+        ],
+        result: I32,
+        grants: &[Grant::Storage],
+        price: price(256, 8),
+        errors: &[Errno::InvalidArgument],
+    },
+    Hostcall {
+        number: 17,
+        name: "kv_delete",
+        params: &[read("key_ptr", 1), i32_value("key_len")],
+        result: I32,
+        grants: &[Grant::Storage],
+        price: price(128, 1),
+        errors: &[Errno::NotFound, Errno::InvalidArgument],
+    },
+    Hostcall {
+        number: 18,
+        name: "kv_next",
+        params: &[read("key_ptr", 1), i32_value("key_len"), write("ptr", 3), i32_value("len")],
+        result: I32,
+        grants: &[Grant::Storage],
+        price: price(128, 1),
+        errors: &[Errno::NotFound, Errno::InvalidArgument],
+    },
+    Hostcall {
+        number: 19,
+        name: "dag_get",
+        params: &[id("id_ptr"), write("ptr", 2), i32_value("len")],
+        result: I32,
+        grants: &[Grant::DagRead],
+        price: price(128, 1),
+        errors: &[Errno::NotFound],
+    },
+    Hostcall {
+        number: 20,
+        name: "dag_children",
+        params: &[id("id_ptr"), i64_value("cursor"), write("ptr", 3), i32_value("len")],
+        result: I32,
+        grants: &[Grant::DagRead],
+        price: price(128, 1),
+        errors: &[Errno::NotFound, Errno::InvalidArgument],
+    },
+    Hostcall {
+        number: 21,
+        name: "dag_query",
+        params: &[
+            read("ptr", 1),
+            i32_value("len"),
+            i64_value("cursor"),
+            write("out", 4),
+            i32_value("out_len"),
+        ],
+        result: I32,
+        grants: &[Grant::DagRead],
+        price: price(1_000, 1),
+        errors: &[Errno::InvalidArgument, Errno::Malformed],
+    },
+    Hostcall {
+        number: 22,
+        name: "propose",
+        params: &[read("ptr", 1), i32_value("len")],
+        result: I32,
+        grants: &[Grant::AgentPropose],
+        price: price(256, 1),
+        errors: &[Errno::Malformed, Errno::Refused],
+    },
+    Hostcall {
+        number: 23,
+        name: "call",
+        params: &[
+            id("pkg_ptr"),
+            read("entry_ptr", 2),
+            i32_value("entry_len"),
+            read("in_ptr", 4),
+            i32_value("in_len"),
+            write("out_ptr", 6),
+            i32_value("out_len"),
+        ],
+        result: I32,
+        grants: &[Grant::Compose],
+        price: price(10_000, 1),
+        errors: &[Errno::NotFound, Errno::InvalidArgument, Errno::Refused],
+    },
+    Hostcall {
+        number: 24,
+        name: "fs_read",
+        params: &[
+            read("path_ptr", 1),
+            i32_value("path_len"),
+            i64_value("offset"),
+            write("ptr", 4),
+            i32_value("len"),
+        ],
+        result: I32,
+        grants: &[Grant::Fs],
+        price: price(1_000, 1),
+        errors: &[Errno::NotFound, Errno::InvalidArgument, Errno::Refused],
+    },
+    Hostcall {
+        number: 25,
+        name: "fs_write",
+        params: &[read("path_ptr", 1), i32_value("path_len"), read("ptr", 3), i32_value("len")],
+        result: I32,
+        grants: &[Grant::Fs],
+        price: price(1_000, 8),
+        errors: &[Errno::NotFound, Errno::InvalidArgument, Errno::Refused],
+    },
+    Hostcall {
+        number: 26,
+        name: "net_request",
+        params: &[read("ptr", 1), i32_value("len"), write("out", 3), i32_value("out_len")],
+        result: I32,
+        grants: &[Grant::NetClearnet, Grant::NetMesh],
+        price: price(10_000, 1),
+        errors: &[Errno::Malformed, Errno::Refused, Errno::Unreachable],
     },
 ];
 

@@ -49,6 +49,8 @@ impl GrantArgs {
                 })?
             }
         };
+        grant.network.allow_clearnet |= self.grants.contains(&Grant::NetClearnet);
+        grant.network.allow_mesh |= self.grants.contains(&Grant::NetMesh);
         let calls = self.grants.iter().flat_map(|grant| grant.hostcalls());
         grant.hostcalls.extend(calls.map(|call| call.name.to_owned()));
         grant.hostcalls.sort_unstable();
@@ -77,13 +79,15 @@ pub(crate) struct Effective {
     pub(crate) narrowings: Vec<Narrowing>,
 }
 
+/// Returns what the fields named `grant` of reports hold: the names, or null without any.
+pub(crate) fn to_json(call: &Hostcall) -> Option<String> {
+    (!call.is_always_granted()).then(|| call.grant_names().to_string())
+}
+
 /// Returns the imports of a module that this policy does not link, each once.
 pub(crate) fn missing(module: &MeteredModule, policy: &Policy) -> Vec<&'static Hostcall> {
-    let granted = |call: &Hostcall| {
-        call.grant.is_none() || policy.hostcalls.iter().any(|name| name == call.name)
-    };
     let mut missing: Vec<_> =
-        module.imports().iter().copied().filter(|call| !granted(call)).collect();
+        module.imports().iter().copied().filter(|call| !policy.links(call)).collect();
     missing.sort_unstable_by_key(|call| call.number);
     missing.dedup();
     missing
@@ -91,8 +95,12 @@ pub(crate) fn missing(module: &MeteredModule, policy: &Policy) -> Vec<&'static H
 
 /// Says what to do about a refused import: the host can grant it, or the package never asked.
 pub(crate) fn hint(package: &Policy, missing: &[&Hostcall]) -> String {
-    let asked = |call: &&&Hostcall| package.hostcalls.iter().any(|name| name == call.name);
-    let name = |call: &&Hostcall| call.grant.map_or("none", Grant::name);
+    let asked = |call: &&&Hostcall| package.links(call);
+    // Of the two networks, the one that the package asks for.
+    let name = |call: &&Hostcall| {
+        let open = |grant: &&Grant| **grant != Grant::NetClearnet || package.network.allow_clearnet;
+        call.grants.iter().find(open).map_or("none", |grant| grant.name())
+    };
     let mut never: Vec<&str> = missing.iter().filter(|call| !asked(call)).map(name).collect();
     let mut wanted: Vec<String> =
         missing.iter().filter(asked).map(|call| format!("--grant {}", name(call))).collect();

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use kapsule_abi::{ABI_NAME, ErrorCode, Hostcall, Limit, Outcome, PAGE_BYTES, Trap, guard};
+use kapsule_abi::{ABI_NAME, ErrorCode, Limit, Outcome, PAGE_BYTES, Trap, guard};
 use kapsule_format::package::{CoreHash, PackageId};
 use kapsule_format::policy::Policy;
 use kapsule_format::transcript::{
@@ -25,6 +25,9 @@ use crate::{Compiled, HostError, Refusal, RunError};
 /// Chosen: 1,000,000,000 fuel, the default limit, pays for 8 GB of paged reads, which no host wants
 /// to keep, and 256 MiB leaves room for any run that a person would look at.
 pub const TRANSCRIPT_BYTES_DEFAULT: u64 = 1 << 28;
+
+/// Greatest number of a hostcall that the dispatcher answers; a module with another is refused.
+const ANSWERED_MAX: u16 = 14;
 
 /// What is to be run, and with what.
 #[derive(Clone, Copy)]
@@ -173,9 +176,13 @@ pub(crate) fn check(facts: &Facts, job: &Job<'_>) -> Result<(), Refusal> {
         return Err(Refusal { code: ErrorCode::EntryNotFound, detail });
     }
     for hostcall in facts.distinct_imports() {
-        if guard!("engine.run.grant", !granted(hostcall, job.policy)) {
-            let grant = hostcall.grant.map_or("none", |grant| grant.name());
-            let detail = format!("import {} needs the missing grant {grant}", hostcall.name);
+        if guard!("engine.run.grant", !job.policy.links(hostcall)) {
+            let (name, grant) = (hostcall.name, hostcall.grant_names());
+            let detail = format!("import {name} needs the missing grant {grant}");
+            return Err(Refusal { code: ErrorCode::ImportRefused, detail });
+        }
+        if hostcall.number > ANSWERED_MAX {
+            let detail = format!("import {} is not answered by this engine yet", hostcall.name);
             return Err(Refusal { code: ErrorCode::ImportRefused, detail });
         }
     }
@@ -191,10 +198,6 @@ pub(crate) fn check(facts: &Facts, job: &Job<'_>) -> Result<(), Refusal> {
         return Err(exceeds("initial memory pages", pages_min, job.pages()));
     }
     Ok(())
-}
-
-fn granted(hostcall: &Hostcall, policy: &Policy) -> bool {
-    hostcall.grant.is_none() || policy.hostcalls.iter().any(|name| name == hostcall.name)
 }
 
 fn exceeds(what: &str, found: u64, allowed: u64) -> Refusal {

@@ -42,7 +42,7 @@ fn row(call: &Hostcall) -> String {
         buffers(call, Access::Write),
         call.price.base,
         call.price.factor,
-        call.grant.map_or("always", |grant| grant.name()),
+        call.grant_names(),
         or_dash(&errors.collect::<Vec<_>>()),
     )
 }

@@ -10,7 +10,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use kapsule_abi::{ErrorCode, guard};
+use kapsule_abi::{ErrorCode, Grant, Hostcall, guard};
 
 pub use effective::{Narrowing, Side, effective};
 
@@ -164,6 +164,20 @@ impl Policy {
     #[must_use]
     pub fn hash(&self) -> PolicyHash {
         PolicyHash::new(sha256(&self.encode()))
+    }
+
+    /// Tells whether a module under this policy may import a hostcall.
+    ///
+    /// A hostcall that a network grant links also needs that network to be open.
+    #[must_use]
+    pub fn links(&self, call: &Hostcall) -> bool {
+        let open = |grant: &Grant| match grant {
+            Grant::NetClearnet => self.network.allow_clearnet,
+            Grant::NetMesh => self.network.allow_mesh,
+            _ => true,
+        };
+        call.is_always_granted()
+            || (self.hostcalls.iter().any(|name| name == call.name) && call.grants.iter().any(open))
     }
 
     /// Checks every rule that the types do not express.

@@ -1,13 +1,20 @@
-//! Safe wrappers of the fourteen hostcalls.
+//! Safe wrappers of the hostcalls.
 //!
 //! A wrapper splits what may be split at [`BUFFER_BYTES_MAX`], so no call of this `mod` ends a run
 //! with `denied(argument)`.
 //! A module imports only what it uses, and each import with a grant must be in its policy.
 
+pub mod dag;
+pub mod files;
+pub mod kv;
+mod outside;
+
 use alloc::vec;
 use alloc::vec::Vec;
 
 use kapsule_abi::{BUFFER_BYTES_MAX, Errno};
+
+pub use outside::{Called, call, net_request, propose};
 
 use crate::records::{CapsuleMetadata, CapsuleResult, TrustEdge};
 use crate::{Error, raw};
@@ -18,7 +25,8 @@ const CHUNK_BYTES: usize = BUFFER_BYTES_MAX as usize;
 /// First guess at the size of an answer, in bytes; chosen above a usual capsule's metadata.
 const ANSWER_BYTES: usize = 1024;
 
-/// Size of the buffer for one page of trust edges, in bytes; chosen to hold about 800 edges.
+/// Size of the buffer for one page of trust edges or capsule ids, in bytes; chosen to hold about
+/// 800 edges.
 const PAGE_BYTES: usize = 65_536;
 
 /// How grave a log line is.

@@ -22,4 +22,6 @@ pub use entry::{call, call_raw};
 pub use error::Error;
 pub use kapsule_abi::{ABI_VERSION, BUFFER_BYTES_MAX, Errno};
 pub use minicbor;
-pub use records::{CapsuleMetadata, CapsuleResult, TrustEdge};
+pub use records::{
+    Act, CapsuleMetadata, CapsuleResult, DagQuery, NetRequest, Network, Proposal, TrustEdge,
+};

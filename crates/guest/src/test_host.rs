@@ -1,6 +1,6 @@
 //! A host in memory for tests of modules.
 //!
-//! It answers the fourteen hostcalls from plain fields as `spec/abi.md` says, for one thread.
+//! It answers the hostcalls from plain fields as `spec/abi.md` says, for one thread.
 //! It prices, limits and records nothing, has no grants, and computes no hash and no signature;
 //! a test that needs those runs the built module on the engine.
 
@@ -11,7 +11,7 @@ use std::cell::RefCell;
 
 use kapsule_abi::BUFFER_BYTES_MAX;
 
-use crate::TrustEdge;
+use crate::{CapsuleMetadata, DagQuery, TrustEdge};
 
 /// What the host knows and what it was told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,8 +36,35 @@ pub struct TestHost {
     pub signature_result: i32,
     /// The run's time.
     pub now_ms: i64,
+    /// The package's storage.
+    pub storage: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Metadata of the capsules of the DAG by id.
+    pub dag: BTreeMap<[u8; 32], CapsuleMetadata>,
+    /// Encoded proposals that were taken.
+    pub proposals: Vec<Vec<u8>>,
+    /// Greatest number of proposals; the next one is refused.
+    pub proposals_max: usize,
+    /// Answers of packages by package hash and entry, whatever the input; see [`Callee`].
+    pub callees: BTreeMap<([u8; 32], Vec<u8>), Callee>,
+    /// Files by path.
+    pub files: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Answers to encoded network requests.
+    pub net_answers: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Longest buffer that a call passed, in bytes.
     pub buffer_bytes_max: usize,
+}
+
+/// How a run of another package ends in a test.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Callee {
+    /// Fuel used.
+    pub fuel: u64,
+    /// Outcome class.
+    pub class: u32,
+    /// Outcome detail.
+    pub detail: u32,
+    /// Output.
+    pub output: Vec<u8>,
 }
 
 std::thread_local! {
@@ -60,7 +87,10 @@ pub fn with<T>(host: TestHost, act: impl FnOnce() -> T) -> (T, TestHost) {
 
 /// The functions that stand where a module has its imports.
 pub(crate) mod calls {
+    use core::ops::Bound;
+
     use kapsule_abi::Errno;
+    use minicbor::bytes::ByteArray;
 
     use super::*;
 
@@ -190,5 +220,160 @@ pub(crate) mod calls {
     pub(crate) fn random(buffer: &mut [u8]) {
         host(|host| note(host, buffer));
         buffer.fill(4);
+    }
+
+    /// Greatest length of a storage key, in bytes.
+    const KEY_BYTES_MAX: usize = 256;
+
+    fn is_key(key: &[u8]) -> bool {
+        (1..=KEY_BYTES_MAX).contains(&key.len())
+    }
+
+    pub(crate) fn kv_get(key: &[u8], buffer: &mut [u8]) -> i32 {
+        host(|host| {
+            note(host, buffer);
+            match host.storage.get(key) {
+                _ if !is_key(key) => Errno::InvalidArgument as i32,
+                Some(value) => whole(value, buffer),
+                None => Errno::NotFound as i32,
+            }
+        })
+    }
+
+    pub(crate) fn kv_set(key: &[u8], value: &[u8]) -> i32 {
+        host(|host| {
+            note(host, value);
+            if !is_key(key) {
+                return Errno::InvalidArgument as i32;
+            }
+            host.storage.insert(key.to_vec(), value.to_vec());
+            0
+        })
+    }
+
+    pub(crate) fn kv_delete(key: &[u8]) -> i32 {
+        host(|host| match host.storage.remove(key) {
+            _ if !is_key(key) => Errno::InvalidArgument as i32,
+            Some(_) => 0,
+            None => Errno::NotFound as i32,
+        })
+    }
+
+    pub(crate) fn kv_next(key: &[u8], buffer: &mut [u8]) -> i32 {
+        host(|host| {
+            note(host, buffer);
+            if key.len() > KEY_BYTES_MAX {
+                return Errno::InvalidArgument as i32;
+            }
+            let after = (Bound::Excluded(key), Bound::Unbounded);
+            match host.storage.range::<[u8], _>(after).next() {
+                Some((next, _)) => whole(next, buffer),
+                None => Errno::NotFound as i32,
+            }
+        })
+    }
+
+    pub(crate) fn dag_get(id: &[u8; 32], buffer: &mut [u8]) -> i32 {
+        host(|host| match host.dag.get(id) {
+            Some(metadata) => {
+                let bytes = minicbor::to_vec(metadata).expect("vectors take any length");
+                whole(&bytes, buffer)
+            }
+            None => Errno::NotFound as i32,
+        })
+    }
+
+    /// Answers as many of the matching ids from `cursor` on as fit.
+    fn ids(cursor: i64, buffer: &mut [u8], matches: impl Fn(&CapsuleMetadata) -> bool) -> i32 {
+        let Ok(cursor) = usize::try_from(cursor) else { return Errno::InvalidArgument as i32 };
+        host(|host| {
+            let found = host.dag.iter().filter(|(_, metadata)| matches(metadata));
+            let mut ids: Vec<_> = found.map(|(id, metadata)| (metadata.time_ms, *id)).collect();
+            ids.sort_unstable();
+            let rest = ids.get(cursor..).unwrap_or_default();
+            // An id takes 34 bytes and the head of an array at most 5.
+            let fit = (buffer.len().saturating_sub(5) / 34).max(1).min(rest.len());
+            let page: Vec<ByteArray<32>> =
+                rest[..fit].iter().map(|(_, id)| ByteArray::from(*id)).collect();
+            match page.is_empty() {
+                true => 0,
+                false => whole(&minicbor::to_vec(page).expect("vectors take any length"), buffer),
+            }
+        })
+    }
+
+    pub(crate) fn dag_children(id: &[u8; 32], cursor: i64, buffer: &mut [u8]) -> i32 {
+        if !host(|host| host.dag.contains_key(id)) {
+            return Errno::NotFound as i32;
+        }
+        ids(cursor, buffer, |metadata| metadata.parents.iter().any(|parent| **parent == *id))
+    }
+
+    pub(crate) fn dag_query(query: &[u8], cursor: i64, buffer: &mut [u8]) -> i32 {
+        let Ok(query) = minicbor::decode::<DagQuery>(query) else {
+            return Errno::Malformed as i32;
+        };
+        ids(cursor, buffer, |metadata| {
+            query.kind.as_ref().is_none_or(|kind| *kind == metadata.kind)
+                && query.channel.is_none_or(|channel| Some(channel) == metadata.channel)
+                && query.author.is_none_or(|author| author == metadata.author)
+                && query.from_ms.is_none_or(|from| from <= metadata.time_ms)
+                && query.until_ms.is_none_or(|until| metadata.time_ms <= until)
+        })
+    }
+
+    pub(crate) fn propose(proposal: &[u8]) -> i32 {
+        host(|host| {
+            note(host, proposal);
+            let index = host.proposals.len();
+            if index >= host.proposals_max {
+                return Errno::Refused as i32;
+            }
+            host.proposals.push(proposal.to_vec());
+            index as i32
+        })
+    }
+
+    pub(crate) fn call(package: &[u8; 32], entry: &[u8], _: &[u8], output: &mut [u8]) -> i32 {
+        host(|host| {
+            let Some(callee) = host.callees.get(&(*package, entry.to_vec())) else {
+                return Errno::NotFound as i32;
+            };
+            let Some((header, rest)) = output.split_first_chunk_mut::<16>() else {
+                return Errno::InvalidArgument as i32;
+            };
+            header[..8].copy_from_slice(&callee.fuel.to_le_bytes());
+            header[8..12].copy_from_slice(&callee.class.to_le_bytes());
+            header[12..].copy_from_slice(&callee.detail.to_le_bytes());
+            16 + whole(&callee.output, rest)
+        })
+    }
+
+    pub(crate) fn fs_read(path: &[u8], offset: i64, buffer: &mut [u8]) -> i32 {
+        host(|host| {
+            note(host, buffer);
+            match host.files.get(path) {
+                Some(file) => page(file, offset, buffer),
+                None => Errno::NotFound as i32,
+            }
+        })
+    }
+
+    pub(crate) fn fs_write(path: &[u8], bytes: &[u8]) -> i32 {
+        host(|host| {
+            note(host, bytes);
+            host.files.insert(path.to_vec(), bytes.to_vec());
+        });
+        0
+    }
+
+    pub(crate) fn net_request(request: &[u8], buffer: &mut [u8]) -> i32 {
+        host(|host| {
+            note(host, buffer);
+            match host.net_answers.get(request) {
+                Some(answer) => page(answer, 0, buffer),
+                None => Errno::Refused as i32,
+            }
+        })
     }
 }

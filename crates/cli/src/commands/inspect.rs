@@ -122,9 +122,9 @@ impl<'a> Module<'a> {
         };
         let module = &loaded.module;
         let entries: Vec<&str> = module.entries().keys().map(String::as_str).collect();
-        let import = |call: &&kapsule_abi::Hostcall| match call.grant {
-            Some(grant) => format!("{} ({})", call.name, grant.name()),
-            None => call.name.to_owned(),
+        let import = |call: &&kapsule_abi::Hostcall| match call.is_always_granted() {
+            true => call.name.to_owned(),
+            false => format!("{} ({})", call.name, call.grant_names()),
         };
         let imports: Vec<String> =
             super::policy::unique_imports(loaded).iter().map(import).collect();
@@ -149,7 +149,7 @@ impl<'a> Module<'a> {
             }
             Self::Good(loaded) => {
                 let import = |call: &&kapsule_abi::Hostcall| {
-                    let grant = call.grant.map(|grant| grant.name());
+                    let grant = crate::grants::to_json(call);
                     json!({ "number": call.number, "name": call.name, "grant": grant })
                 };
                 let imports = super::policy::unique_imports(loaded);

@@ -61,8 +61,7 @@ fn to_text(context: &Context) -> String {
     let mut calls = vec![cells(["hostcall", "base", "per 8 bytes", "grant"])];
     for call in HOSTCALLS {
         let (base, factor) = (call.price.base.to_string(), call.price.factor.to_string());
-        let grant = call.grant.map_or("always", |grant| grant.name());
-        calls.push(cells([call.name, &base, &factor, grant]));
+        calls.push(cells([call.name, &base, &factor, &call.grant_names().to_string()]));
     }
     format!(
         "{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}",
@@ -97,7 +96,7 @@ fn to_json() -> Value {
         json!({
             "number": call.number,
             "name": call.name,
-            "grant": call.grant.map(|grant| grant.name()),
+            "grant": crate::grants::to_json(call),
             "base": call.price.base,
             "factor": call.price.factor,
         })

@@ -131,8 +131,8 @@ fn explanation(
     let mut imports = Vec::new();
     for call in unique_imports(loaded) {
         let state = if missing.contains(&call) { "REFUSED" } else { "linked" };
-        let grant = call.grant.map_or("always", |grant| grant.name());
-        imports.push(vec![format!("  {}", call.name), grant.to_owned(), state.to_owned()]);
+        let grant = call.grant_names().to_string();
+        imports.push(vec![format!("  {}", call.name), grant, state.to_owned()]);
     }
     let verdict = match missing.as_slice() {
         [] => "every import of the module is linked".to_owned(),
@@ -165,7 +165,7 @@ fn explanation_json(loaded: &Loaded<'_>, effective: &Effective) -> Result<Value,
     let import = |call: &&kapsule_abi::Hostcall| {
         json!({
             "name": call.name,
-            "grant": call.grant.map(|grant| grant.name()),
+            "grant": grants::to_json(call),
             "linked": !missing.contains(call),
         })
     };

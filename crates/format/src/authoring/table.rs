@@ -309,5 +309,6 @@ fn grants(node: &Node) -> Result<Fact, AuthoringError> {
         imports.extend(grant.hostcalls().map(|call| call.name.to_string()));
     }
     imports.sort_unstable();
+    imports.dedup();
     Ok(Fact::Texts(imports))
 }

@@ -5,6 +5,7 @@ use minicbor::bytes::ByteArray;
 
 use super::*;
 use crate::test_host::{TestHost, with};
+use crate::{Act, DagQuery, NetRequest, Network, Proposal};
 
 #[test]
 fn long_input_and_output_travel_in_chunks() {
@@ -130,4 +131,139 @@ fn random_fills_long_buffers() {
     });
     assert_eq!((bytes.1, host.buffer_bytes_max), (77, CHUNK_BYTES));
     assert!(bytes.0.iter().all(|byte| *byte == 4));
+}
+
+#[test]
+fn storage_is_a_map_of_its_own() {
+    let stored = TestHost {
+        storage: [(b"b".to_vec(), vec![7; ANSWER_BYTES + 1]), (b"d".to_vec(), vec![])].into(),
+        ..TestHost::default()
+    };
+    let ((), host) = with(stored, || {
+        assert_eq!(kv::get(b"b"), Ok(Some(vec![7; ANSWER_BYTES + 1])));
+        assert_eq!(kv::get(b"c"), Ok(None));
+        assert_eq!(kv::set(b"c", b"new"), Ok(()));
+        assert_eq!((kv::delete(b"d"), kv::delete(b"d")), (Ok(true), Ok(false)));
+        assert_eq!(kv::next(b""), Ok(Some(b"b".to_vec())));
+        assert_eq!(kv::next(b"b"), Ok(Some(b"c".to_vec())));
+        assert_eq!(kv::next(b"c"), Ok(None));
+        for key in [&[][..], &[1; 257]] {
+            assert_eq!(kv::get(key), Err(Errno::InvalidArgument));
+            assert_eq!(kv::set(key, b"x"), Err(Errno::InvalidArgument));
+            assert_eq!(kv::delete(key), Err(Errno::InvalidArgument));
+        }
+        let long = vec![0; CHUNK_BYTES];
+        assert_eq!(kv::set(b"c", &long), Err(Errno::InvalidArgument));
+    });
+    assert_eq!(host.storage.keys().collect::<Vec<_>>(), [b"b", b"c"]);
+}
+
+#[test]
+fn the_dag_is_read_page_by_page() {
+    let metadata = |index: u16| CapsuleMetadata {
+        kind: if index.is_multiple_of(2) { "post" } else { "comment" }.to_string(),
+        channel: None,
+        author: ByteArray::from([1; 32]),
+        seq: u64::from(index),
+        parents: if index == 0 { vec![] } else { vec![ByteArray::from(id(0))] },
+        flags: vec![],
+        time_ms: u64::from(index),
+        logic: None,
+    };
+    fn id(index: u16) -> [u8; 32] {
+        let mut id = [0; 32];
+        id[..2].copy_from_slice(&index.to_be_bytes());
+        id
+    }
+    let dag = (0..2_500).map(|index| (id(index), metadata(index))).collect();
+    let ((), _host) = with(TestHost { dag, ..TestHost::default() }, || {
+        assert_eq!(dag::metadata(&id(3)), Ok(metadata(3)));
+        assert_eq!(dag::metadata(&[255; 32]), Err(Errno::NotFound.into()));
+        let children: Vec<_> = (1..2_500).map(|index| ByteArray::from(id(index))).collect();
+        assert!(dag::children(&id(0)) == Ok(children), "children differ");
+        assert_eq!(dag::children(&id(1)), Ok(vec![]));
+        let query = DagQuery {
+            kind: Some("post".to_string()),
+            from_ms: Some(3),
+            until_ms: Some(6),
+            ..DagQuery::default()
+        };
+        assert_eq!(dag::query(&query), Ok(vec![id(4).into(), id(6).into()]));
+    });
+}
+
+#[test]
+fn files_are_read_whole_and_replaced() {
+    let long: Vec<u8> = (0..CHUNK_BYTES + 9_000).map(|index| (index % 251) as u8).collect();
+    let files = [(b"/long".to_vec(), long.clone()), (b"/empty".to_vec(), vec![])].into();
+    let ((), host) = with(TestHost { files, ..TestHost::default() }, || {
+        assert!(files::read("/long") == Ok(long), "the file differs");
+        assert_eq!(files::read("/empty"), Ok(vec![]));
+        assert_eq!(files::read("/absent"), Err(Errno::NotFound));
+        assert_eq!(files::write("/new", b"text"), Ok(()));
+        assert_eq!(files::write("/n", &vec![0; CHUNK_BYTES]), Err(Errno::InvalidArgument));
+    });
+    assert_eq!(host.files[&b"/new"[..]], b"text");
+}
+
+#[test]
+fn proposals_are_deterministic_cbor() {
+    let acts = [
+        Act::Publish {
+            kind: "comment".to_string(),
+            channel: Some(ByteArray::from([2; 32])),
+            parents: vec![ByteArray::from([3; 32])],
+            flags: vec!["new".to_string()],
+            body: b"text".to_vec().into(),
+        },
+        Act::Run {
+            package: ByteArray::from([4; 32]),
+            entry: "run".to_string(),
+            input: b"in".to_vec().into(),
+        },
+        Act::Notify { text: "done".to_string() },
+        Act::Notify { text: "too much".to_string() },
+    ];
+    let proposals = acts.map(|act| Proposal { cost: 300, act });
+    let host = TestHost { proposals_max: 3, ..TestHost::default() };
+    let (indices, host) = with(host, || proposals.map(|proposal| propose(&proposal)));
+    assert_eq!(indices, [Ok(0), Ok(1), Ok(2), Err(Errno::Refused)]);
+    assert!(host.proposals.iter().all(|bytes| crate::kcbor::validate(bytes).is_ok()));
+    assert_eq!(host.proposals[2], b"\xa3\x00\x02\x01\x19\x01\x2c\x02\x64done");
+}
+
+#[test]
+fn a_called_package_tells_how_it_ended() {
+    let callee = crate::test_host::Callee { fuel: 9, class: 0, detail: 2, output: vec![5; 3] };
+    let callees = [(([1; 32], b"run".to_vec()), callee)].into();
+    let ((), _host) = with(TestHost { callees, ..TestHost::default() }, || {
+        let called = call(&[1; 32], "run", b"", 3).unwrap();
+        assert!(!called.is_success());
+        assert_eq!((called.fuel, called.class, called.detail), (9, 0, 2));
+        assert_eq!((called.output_bytes, called.output), (3, Some(vec![5; 3])));
+        let cut = call(&[1; 32], "run", b"", 2).unwrap();
+        assert_eq!((cut.output_bytes, cut.output), (3, None));
+        assert_eq!(call(&[2; 32], "run", b"", 0), Err(Errno::NotFound));
+        assert_eq!(call(&[1; 32], "run", b"", CHUNK_BYTES), Err(Errno::InvalidArgument));
+    });
+}
+
+#[test]
+fn network_requests_are_answered_or_refused() {
+    let request = NetRequest {
+        network: Network::Clearnet,
+        host: "localhost".to_string(),
+        port: 80,
+        bytes: b"hello".to_vec().into(),
+    };
+    let encoded = minicbor::to_vec(&request).unwrap();
+    assert_eq!(crate::kcbor::validate(&encoded), Ok(()));
+    let net_answers = [(encoded, b"answer".to_vec())].into();
+    let ((), _host) = with(TestHost { net_answers, ..TestHost::default() }, || {
+        assert_eq!(net_request(&request, 100), Ok(b"answer".to_vec()));
+        assert_eq!(net_request(&request, 3), Ok(b"ans".to_vec()));
+        let other = NetRequest { port: 81, ..request.clone() };
+        assert_eq!(net_request(&other, 100), Err(Errno::Refused));
+        assert_eq!(net_request(&request, CHUNK_BYTES + 1), Err(Errno::InvalidArgument));
+    });
 }

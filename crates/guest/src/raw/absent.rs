@@ -57,3 +57,51 @@ pub(crate) fn now() -> i64 {
 pub(crate) fn random(_: &mut [u8]) {
     panic!("{REASON}")
 }
+
+pub(crate) fn kv_get(_: &[u8], _: &mut [u8]) -> i32 {
+    panic!("{REASON}")
+}
+
+pub(crate) fn kv_set(_: &[u8], _: &[u8]) -> i32 {
+    panic!("{REASON}")
+}
+
+pub(crate) fn kv_delete(_: &[u8]) -> i32 {
+    panic!("{REASON}")
+}
+
+pub(crate) fn kv_next(_: &[u8], _: &mut [u8]) -> i32 {
+    panic!("{REASON}")
+}
+
+pub(crate) fn dag_get(_: &[u8; 32], _: &mut [u8]) -> i32 {
+    panic!("{REASON}")
+}
+
+pub(crate) fn dag_children(_: &[u8; 32], _: i64, _: &mut [u8]) -> i32 {
+    panic!("{REASON}")
+}
+
+pub(crate) fn dag_query(_: &[u8], _: i64, _: &mut [u8]) -> i32 {
+    panic!("{REASON}")
+}
+
+pub(crate) fn propose(_: &[u8]) -> i32 {
+    panic!("{REASON}")
+}
+
+pub(crate) fn call(_: &[u8; 32], _: &[u8], _: &[u8], _: &mut [u8]) -> i32 {
+    panic!("{REASON}")
+}
+
+pub(crate) fn fs_read(_: &[u8], _: i64, _: &mut [u8]) -> i32 {
+    panic!("{REASON}")
+}
+
+pub(crate) fn fs_write(_: &[u8], _: &[u8]) -> i32 {
+    panic!("{REASON}")
+}
+
+pub(crate) fn net_request(_: &[u8], _: &mut [u8]) -> i32 {
+    panic!("{REASON}")
+}

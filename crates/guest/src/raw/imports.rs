@@ -31,6 +31,44 @@ mod v1 {
         ) -> i32;
         pub(super) safe fn now() -> i64;
         pub(super) fn random(ptr: *mut u8, len: i32);
+        pub(super) fn kv_get(key_ptr: *const u8, key_len: i32, ptr: *mut u8, len: i32) -> i32;
+        pub(super) fn kv_set(
+            key_ptr: *const u8,
+            key_len: i32,
+            val_ptr: *const u8,
+            val_len: i32,
+        ) -> i32;
+        pub(super) fn kv_delete(key_ptr: *const u8, key_len: i32) -> i32;
+        pub(super) fn kv_next(key_ptr: *const u8, key_len: i32, ptr: *mut u8, len: i32) -> i32;
+        pub(super) fn dag_get(id_ptr: *const u8, ptr: *mut u8, len: i32) -> i32;
+        pub(super) fn dag_children(id_ptr: *const u8, cursor: i64, ptr: *mut u8, len: i32) -> i32;
+        pub(super) fn dag_query(
+            ptr: *const u8,
+            len: i32,
+            cursor: i64,
+            out: *mut u8,
+            out_len: i32,
+        ) -> i32;
+        pub(super) fn propose(ptr: *const u8, len: i32) -> i32;
+        pub(super) fn call(
+            pkg_ptr: *const u8,
+            entry_ptr: *const u8,
+            entry_len: i32,
+            in_ptr: *const u8,
+            in_len: i32,
+            out_ptr: *mut u8,
+            out_len: i32,
+        ) -> i32;
+        pub(super) fn fs_read(
+            path_ptr: *const u8,
+            path_len: i32,
+            offset: i64,
+            ptr: *mut u8,
+            len: i32,
+        ) -> i32;
+        pub(super) fn fs_write(path_ptr: *const u8, path_len: i32, ptr: *const u8, len: i32)
+        -> i32;
+        pub(super) fn net_request(ptr: *const u8, len: i32, out: *mut u8, out_len: i32) -> i32;
     }
 }
 
@@ -117,4 +155,78 @@ pub(crate) fn random(buffer: &mut [u8]) {
     let len = length(buffer);
     // SAFETY: the host writes `len` bytes, the length of the slice.
     unsafe { v1::random(buffer.as_mut_ptr(), len) }
+}
+
+pub(crate) fn kv_get(key: &[u8], buffer: &mut [u8]) -> i32 {
+    let (key_len, len) = (length(key), length(buffer));
+    // SAFETY: the host reads and writes at most as many bytes as the two slices have.
+    unsafe { v1::kv_get(key.as_ptr(), key_len, buffer.as_mut_ptr(), len) }
+}
+
+pub(crate) fn kv_set(key: &[u8], value: &[u8]) -> i32 {
+    let (key_len, val_len) = (length(key), length(value));
+    // SAFETY: the host reads as many bytes as each of the two slices has.
+    unsafe { v1::kv_set(key.as_ptr(), key_len, value.as_ptr(), val_len) }
+}
+
+pub(crate) fn kv_delete(key: &[u8]) -> i32 {
+    let key_len = length(key);
+    // SAFETY: the host reads `key_len` bytes, the length of the slice.
+    unsafe { v1::kv_delete(key.as_ptr(), key_len) }
+}
+
+pub(crate) fn kv_next(key: &[u8], buffer: &mut [u8]) -> i32 {
+    let (key_len, len) = (length(key), length(buffer));
+    // SAFETY: the host reads and writes at most as many bytes as the two slices have.
+    unsafe { v1::kv_next(key.as_ptr(), key_len, buffer.as_mut_ptr(), len) }
+}
+
+pub(crate) fn dag_get(id: &[u8; 32], buffer: &mut [u8]) -> i32 {
+    let len = length(buffer);
+    // SAFETY: the host reads 32 bytes, the length of `id`, and writes at most `len` bytes.
+    unsafe { v1::dag_get(id.as_ptr(), buffer.as_mut_ptr(), len) }
+}
+
+pub(crate) fn dag_children(id: &[u8; 32], cursor: i64, buffer: &mut [u8]) -> i32 {
+    let len = length(buffer);
+    // SAFETY: the host reads 32 bytes, the length of `id`, and writes at most `len` bytes.
+    unsafe { v1::dag_children(id.as_ptr(), cursor, buffer.as_mut_ptr(), len) }
+}
+
+pub(crate) fn dag_query(query: &[u8], cursor: i64, buffer: &mut [u8]) -> i32 {
+    let (query_len, len) = (length(query), length(buffer));
+    // SAFETY: the host reads and writes at most as many bytes as the two slices have.
+    unsafe { v1::dag_query(query.as_ptr(), query_len, cursor, buffer.as_mut_ptr(), len) }
+}
+
+pub(crate) fn propose(proposal: &[u8]) -> i32 {
+    let len = length(proposal);
+    // SAFETY: the host reads `len` bytes, the length of the slice.
+    unsafe { v1::propose(proposal.as_ptr(), len) }
+}
+
+pub(crate) fn call(package: &[u8; 32], entry: &[u8], input: &[u8], output: &mut [u8]) -> i32 {
+    let (entry_len, in_len, out_len) = (length(entry), length(input), length(output));
+    let (package, entry, input) = (package.as_ptr(), entry.as_ptr(), input.as_ptr());
+    // SAFETY: the host reads 32 bytes of `package` and as many bytes as `entry` and `input` have,
+    // and writes at most `out_len` bytes, the length of `output`.
+    unsafe { v1::call(package, entry, entry_len, input, in_len, output.as_mut_ptr(), out_len) }
+}
+
+pub(crate) fn fs_read(path: &[u8], offset: i64, buffer: &mut [u8]) -> i32 {
+    let (path_len, len) = (length(path), length(buffer));
+    // SAFETY: the host reads and writes at most as many bytes as the two slices have.
+    unsafe { v1::fs_read(path.as_ptr(), path_len, offset, buffer.as_mut_ptr(), len) }
+}
+
+pub(crate) fn fs_write(path: &[u8], bytes: &[u8]) -> i32 {
+    let (path_len, len) = (length(path), length(bytes));
+    // SAFETY: the host reads as many bytes as each of the two slices has.
+    unsafe { v1::fs_write(path.as_ptr(), path_len, bytes.as_ptr(), len) }
+}
+
+pub(crate) fn net_request(request: &[u8], buffer: &mut [u8]) -> i32 {
+    let (request_len, len) = (length(request), length(buffer));
+    // SAFETY: the host reads and writes at most as many bytes as the two slices have.
+    unsafe { v1::net_request(request.as_ptr(), request_len, buffer.as_mut_ptr(), len) }
 }
