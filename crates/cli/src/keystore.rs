@@ -71,7 +71,8 @@ impl StoredKey {
 
     /// Returns the identity of this key alone.
     pub(crate) fn identity(&self) -> IdentityId {
-        Identity::from(self.public().clone()).id()
+        let identity = Identity::try_from(self.public().clone());
+        identity.expect("a key of the store is of suite 1").id()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kapsule_format::DecodeError;
 use kapsule_format::json::{self, Value};
 use kapsule_format::key::{Identity, PublicKey};
 use kapsule_format::trust::{Role, SCHEMA, Trust};
@@ -31,9 +32,14 @@ pub(crate) fn encode(
                 ("packages", Value::array(packages.iter().copied())),
                 ("roles", Value::array(roles.iter().copied())),
             ]);
-            (Identity::from(key.clone()).id(), entry, texts)
+            let identity = Identity::try_from(key.clone())?;
+            Ok((identity.id(), entry, texts))
         })
-        .collect();
+        .collect::<Result<_, DecodeError>>()
+        .map_err(|error| {
+            let hint = "name keys of other suites than mldsa44";
+            Failure::decode("a key alone is no identity", &error, hint)
+        })?;
     entries.sort_by_key(|(id, ..)| *id);
     entries.dedup_by_key(|(id, ..)| *id);
     let empty = || Value::Array(Vec::new());

@@ -4,7 +4,7 @@ use kapsule_abi::{Errno, Outcome};
 use kapsule_engine::{CapsuleMetadata, CapsuleResult, MemoryHost};
 use kapsule_format::cbor::{self, Value};
 use kapsule_format::hash::{sha3_256, sha256};
-use kapsule_format::key::{Identity, SecretKey, Suite};
+use kapsule_format::key::{Identity, PublicKey, SecretKey, Suite};
 use kapsule_format::random::Random;
 
 use crate::support::*;
@@ -223,13 +223,20 @@ fn get_trust_score_takes_an_identity_or_a_key() {
     let secret = SecretKey::from_seed(Suite::Ed25519, &[7; 32]).unwrap();
     let key = [&[1], secret.public().as_bytes()].concat();
     let alone = Identity::new(vec![secret.public().clone()]).unwrap().id();
+    let keyed = |key: &PublicKey| [&[key.suite().number()], key.as_bytes()].concat();
+    let public = |suite| SecretKey::from_seed(suite, &[7; 32]).unwrap().public().clone();
+    let (p256, mldsa44) = (public(Suite::P256), public(Suite::MlDsa44));
     let mut host = host();
     host.scores.insert(alone, 42);
+    host.scores.insert(Identity::try_from(p256.clone()).unwrap().id(), 43);
     for (argument, expect) in [
         (vec![4; 32], 123_456),
         (vec![5; 32], Errno::NotFound as i32),
         (key.clone(), 42),
         ([&[2], &key[1..]].concat(), Errno::InvalidArgument as i32),
+        (keyed(&p256), 43),
+        // A key of an additive suite alone is nobody.
+        (keyed(&mldsa44), Errno::InvalidArgument as i32),
         ([&key[..], &[0]].concat(), Errno::InvalidArgument as i32),
         ([&[1], &[0; 32][..]].concat(), Errno::InvalidArgument as i32),
         (vec![4; 31], Errno::InvalidArgument as i32),
@@ -348,8 +355,6 @@ fn signature_verify_follows_the_suite() {
     let secret = SecretKey::from_seed(Suite::Ed25519, &[7; 32]).unwrap();
     let key = secret.public().as_bytes().to_vec();
     let signature = secret.sign(b"message");
-    let mut forged = signature.clone();
-    forged[40] ^= 1;
     let check_one = |suite: i32, key: &[u8], message: &[u8], signature: &[u8], expect: i32| {
         let data = [key, message, signature].concat();
         let (message_at, signature_at) = (1024 + key.len(), 1024 + key.len() + message.len());
@@ -363,15 +368,23 @@ fn signature_verify_follows_the_suite() {
         let run = check_data(&["signature_verify"], &data, &body, returned(expect), b"");
         assert_eq!(entries(&run)[0].request.len(), 56 + data.len());
     };
-    check_one(1, &key, b"message", &signature, 1);
-    check_one(1, &key, b"massage", &signature, 0);
-    check_one(1, &key, b"message", &forged, 0);
     check_one(1, &key[..31], b"message", &signature, 0);
     check_one(1, &[0; 32], b"message", &signature, 0);
     check_one(1, &key, b"message", &signature[..63], 0);
     check_one(1, &key, b"", &signature, 0);
-    for suite in [0, 2, 3, 4, 5, -1] {
+    for suite in [0, 5, -1, 257] {
         check_one(suite, &key, b"message", &signature, Errno::Unsupported as i32);
+    }
+    for suite in Suite::ALL {
+        let secret = SecretKey::from_seed(suite, &[7; 32]).unwrap();
+        let (key, signature) = (secret.public().as_bytes(), secret.sign(b"message"));
+        let mut forged = signature.clone();
+        forged[20] ^= 1;
+        let number = i32::from(suite.number());
+        check_one(number, key, b"message", &signature, 1);
+        check_one(number, key, b"massage", &signature, 0);
+        check_one(number, key, b"message", &forged, 0);
+        check_one(number % 4 + 1, key, b"message", &signature, 0);
     }
 }
 

@@ -239,13 +239,17 @@ impl Envelope {
     /// Checks the envelope and verifies its signature with the key found by its id.
     ///
     /// # Errors
-    /// As [`Envelope::check`]; E038 if the key has another id, E032 if the signature does not
+    /// As [`Envelope::check`]; E038 if the key has another id or suite, E032 if the signature does not
     /// verify.
     pub fn verify(&self, expected: &Expected<'_>, key: &PublicKey) -> Result<(), DecodeError> {
         self.check(expected)?;
-        // The id covers the scheme, so an equal id is an equal suite.
         if guard!("format.envelope.key_id", key.id() != expected.key_id) {
             let detail = "key has another id than the envelope states";
+            return Err(DecodeError::new(ErrorCode::KeyidMismatch, detail));
+        }
+        if guard!("format.envelope.suite", key.suite() != expected.suite) {
+            let (found, stated) = (key.suite(), expected.suite);
+            let detail = format!("key is of suite {found}, the name states {stated}");
             return Err(DecodeError::new(ErrorCode::KeyidMismatch, detail));
         }
         verify_statement(&self.payload, key, &self.signature)

@@ -3,9 +3,11 @@
 //! # Spec
 //! `spec/keys.md`; vectors in `spec/vectors/keys/`.
 
+mod ecdsa;
 mod ed25519;
 mod file;
 mod identity;
+mod mldsa44;
 mod test_keys;
 
 use alloc::format;
@@ -35,8 +37,7 @@ digest_id! {
 
 /// A signature algorithm; the number is part of formats and never reused.
 ///
-/// This build signs and verifies with [`Suite::Ed25519`] alone; keys of the other suites are
-/// refused with E034.
+/// Every build signs and verifies with all of them, since a guest may ask for any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Suite {
@@ -89,27 +90,29 @@ impl Suite {
         suite.ok_or_else(|| unsupported("suite name is unknown"))
     }
 
-    /// Returns the suite if this build can sign and verify with it.
-    ///
-    /// # Errors
-    /// E034 if it cannot.
-    pub fn supported(self) -> Result<Self, DecodeError> {
-        match self {
-            Self::Ed25519 => Ok(self),
-            Self::P256 | Self::MlDsa44 | Self::Secp256k1 => {
-                let name = self.name();
-                Err(unsupported(format!("suite {name} is not supported by this build yet")))
-            }
-        }
+    /// Tells whether a key of this suite may only stand beside one of another suite.
+    #[must_use]
+    pub const fn is_additive(self) -> bool {
+        matches!(self, Self::MlDsa44)
     }
 
     /// Checks what can be said of a signature without its key.
     ///
     /// # Errors
-    /// E036 for a wrong length or an S that is not reduced, E034 for another suite than 1.
+    /// E036 for a wrong length, an S that is not reduced or not low, or DER that is not strict.
     pub fn check_signature_form(self, signature: &[u8]) -> Result<(), DecodeError> {
-        self.supported()?;
-        ed25519::signature_form(signature).map(drop)
+        match self {
+            Self::Ed25519 => ed25519::signature_form(signature).map(drop),
+            Self::P256 => ecdsa::p256::signature_form(signature).map(drop),
+            Self::MlDsa44 => mldsa44::signature_form(signature).map(drop),
+            Self::Secp256k1 => ecdsa::secp256k1::signature_form(signature).map(drop),
+        }
+    }
+}
+
+impl fmt::Display for Suite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 
@@ -131,11 +134,15 @@ impl PublicKey {
     /// Checks and wraps the key bytes of a suite.
     ///
     /// # Errors
-    /// E034 for a suite that this build does not support, E035 for bytes of another length, that
-    /// are not the canonical encoding of a curve point, or that encode a point of small order.
+    /// E035 for bytes of another length, that are not the canonical encoding of a curve point, or
+    /// that encode a point of small order.
     pub fn new(suite: Suite, bytes: &[u8]) -> Result<Self, DecodeError> {
-        suite.supported()?;
-        ed25519::import(bytes)?;
+        match suite {
+            Suite::Ed25519 => ed25519::import(bytes).map(drop),
+            Suite::P256 => ecdsa::p256::import(bytes).map(drop),
+            Suite::MlDsa44 => mldsa44::import(bytes).map(drop),
+            Suite::Secp256k1 => ecdsa::secp256k1::import(bytes).map(drop),
+        }?;
         Ok(Self { suite, bytes: bytes.into() })
     }
 
@@ -152,22 +159,42 @@ impl PublicKey {
     }
 
     /// Returns the key id.
+    ///
+    /// Decompresses a key of suite 2, which takes some tens of microseconds.
     #[must_use]
     pub fn id(&self) -> KeyId {
-        let hex = HEXLOWER.encode(&self.bytes);
-        let preimage =
-            format!(r#"{{"keytype":"ed25519","keyval":{{"public":"{hex}"}},"scheme":"ed25519"}}"#);
+        let (keytype, scheme, public) = match self.suite {
+            Suite::Ed25519 => ("ed25519", "ed25519", HEXLOWER.encode(&self.bytes)),
+            Suite::P256 => ("ecdsa", "ecdsa-sha2-nistp256", ecdsa::p256_pem(&self.bytes)),
+            Suite::MlDsa44 => ("ml-dsa", "ml-dsa-44", HEXLOWER.encode(&self.bytes)),
+            Suite::Secp256k1 => ("ecdsa", "ecdsa-sha2-secp256k1", HEXLOWER.encode(&self.bytes)),
+        };
+        let preimage = format!(
+            r#"{{"keytype":"{keytype}","keyval":{{"public":"{public}"}},"scheme":"{scheme}"}}"#
+        );
         KeyId::new(hash::sha256(preimage.as_bytes()))
+    }
+
+    /// Names the key in a message: suite and key id, since key bytes can be 1,312.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        format!("{} key {}", self.suite, self.id())
     }
 
     /// Verifies a signature over `message`.
     ///
-    /// Takes some tens of microseconds, and time linear in the message.
+    /// Takes 50 to 300 microseconds by suite, and time linear in the message.
     ///
     /// # Errors
     /// E036 if the signature is malformed, E032 if it is not one of this key over this message.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), DecodeError> {
-        ed25519::verify(&self.bytes, message, signature)
+        let verify = match self.suite {
+            Suite::Ed25519 => ed25519::verify,
+            Suite::P256 => ecdsa::p256::verify,
+            Suite::MlDsa44 => mldsa44::verify,
+            Suite::Secp256k1 => ecdsa::secp256k1::verify,
+        };
+        verify(&self.bytes, message, signature)
     }
 
     /// Returns the key as KCBOR: `[suite, bytes]`.
@@ -213,7 +240,7 @@ impl FromStr for PublicKey {
             DecodeError::new(ErrorCode::SchemaViolation, detail)
         };
         let (name, hex) = text.split_once(':').ok_or_else(refused)?;
-        let suite = Suite::from_name(name)?.supported()?;
+        let suite = Suite::from_name(name)?;
         let bytes = HEXLOWER.decode(hex.as_bytes()).map_err(|_| refused())?;
         Self::new(suite, &bytes)
     }
@@ -234,14 +261,20 @@ impl SecretKey {
 
     /// Derives the key pair of a suite from its 32 secret bytes.
     ///
+    /// They are the seed of suites 1 and 3 and the big-endian scalar of suites 2 and 4.
     /// A new key needs bytes from a cryptographic random number generator.
     ///
     /// # Errors
-    /// E034 for a suite that this build does not support.
+    /// E035 for a scalar that is 0 or not below the group order, one chance in 2^32 for random
+    /// bytes in suite 2 and in 2^128 in suite 4.
     pub fn from_seed(suite: Suite, seed: &[u8; Self::BYTES]) -> Result<Self, DecodeError> {
-        suite.supported()?;
-        let public = PublicKey { suite, bytes: ed25519::derive(seed).into() };
-        Ok(Self { seed: Zeroizing::new(*seed), public })
+        let bytes = match suite {
+            Suite::Ed25519 => ed25519::derive(seed).into(),
+            Suite::P256 => ecdsa::p256::derive(seed)?,
+            Suite::MlDsa44 => mldsa44::derive(seed),
+            Suite::Secp256k1 => ecdsa::secp256k1::derive(seed)?,
+        };
+        Ok(Self { seed: Zeroizing::new(*seed), public: PublicKey { suite, bytes } })
     }
 
     /// Returns the public key.
@@ -259,10 +292,15 @@ impl SecretKey {
     /// Signs `message`.
     ///
     /// # Determinism
-    /// Depends on the key and the message; no random number is drawn.
+    /// Depends on the key and the message; no random number is drawn in any suite.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
-        ed25519::sign(&self.seed, message).into()
+        match self.public.suite {
+            Suite::Ed25519 => ed25519::sign(&self.seed, message).into(),
+            Suite::P256 => ecdsa::p256::sign(&self.seed, message),
+            Suite::MlDsa44 => mldsa44::sign(&self.seed, message),
+            Suite::Secp256k1 => ecdsa::secp256k1::sign(&self.seed, message),
+        }
     }
 }
 

@@ -10,7 +10,9 @@ mod signer;
 use core::ops::Deref;
 
 pub use checks::{Options, load, package};
-pub use report::{Artefact, Check, CheckName, CheckResult, Facts, Level, Report};
+pub use report::{
+    Artefact, Check, CheckName, CheckResult, Facts, Level, Report, SignatureFact, SignatureState,
+};
 
 /// A value whose structure holds and whose signatures nobody has looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ fn by_private_key() -> Package {
 }
 
 fn id(key: &PublicKey) -> String {
-    Identity::from(key.clone()).id().to_string()
+    Identity::try_from(key.clone()).unwrap().id().to_string()
 }
 
 /// One entry of `keys`, with what a test changes.

@@ -207,7 +207,7 @@ fn identity(bytes: &[u8]) -> Option<IdentityId> {
     let (suite, key) = bytes.split_first()?;
     let suite = Suite::from_number(u64::from(*suite)).ok()?;
     let key = PublicKey::new(suite, key).ok()?;
-    Some(Identity::new(vec![key]).ok()?.id())
+    Some(Identity::try_from(key).ok()?.id())
 }
 
 fn hash(request: &Request) -> Reply {
@@ -222,8 +222,7 @@ fn hash(request: &Request) -> Reply {
 }
 
 fn signature_verify(request: &Request) -> Reply {
-    let suite = Suite::from_number(u64::from(request.arg32(0))).and_then(Suite::supported);
-    let Ok(suite) = suite else {
+    let Ok(suite) = Suite::from_number(u64::from(request.arg32(0))) else {
         return Reply::Refused(Errno::Unsupported);
     };
     let (key, message, signature) = (request.input(0), request.input(1), request.input(2));

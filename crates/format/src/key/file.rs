@@ -96,12 +96,11 @@ impl KeyFile {
     /// Decodes a file and recomputes `keyid` and `public`.
     ///
     /// # Errors
-    /// E005 for another schema number, E034 for a suite that this build does not support, and
-    /// E509 for everything else.
+    /// E005 for another schema number, E034 for an unknown suite, and E509 for everything else.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (masked, seed) = take_secret(bytes)?;
         let (created_ms, stated) = read_masked(&masked).map_err(as_key_file)?;
-        let secret = SecretKey::from_seed(stated.suite, &seed)?;
+        let secret = SecretKey::from_seed(stated.suite, &seed).map_err(as_key_file)?;
         if guard!("format.key.file_public", secret.public().to_string() != stated.public) {
             return Err(malformed("public differs from the key that the secret gives"));
         }

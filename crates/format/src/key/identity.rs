@@ -37,10 +37,13 @@ impl Identity {
             let detail = "keys of an identity are not in ascending order of their suite";
             return refuse(ErrorCode::SchemaViolation, detail);
         }
-        // Ascending suites bound the number of keys, and an additive suite alone cannot occur
-        // before `PublicKey::new` supports one.
+        // Ascending suites bound the number of keys.
         debug_assert!(!ascending || keys.len() <= KEYS_MAX);
-        debug_assert!(keys.iter().all(|key| key.suite() != Suite::MlDsa44));
+        if guard!("format.key.identity_additive", keys.iter().all(|key| key.suite().is_additive()))
+        {
+            let detail = "identity has mldsa44 alone, allowed is it beside another suite";
+            return refuse(ErrorCode::SuiteUnsupported, detail);
+        }
         Ok(Self(keys))
     }
 
@@ -70,11 +73,15 @@ impl Identity {
     }
 }
 
-impl From<PublicKey> for Identity {
+impl TryFrom<PublicKey> for Identity {
+    type Error = DecodeError;
+
     /// Forms the identity of one key alone.
-    fn from(key: PublicKey) -> Self {
-        debug_assert_ne!(key.suite(), Suite::MlDsa44, "an additive suite is never alone");
-        Self([key].into())
+    ///
+    /// # Errors
+    /// E034 if the suite of the key is only additive.
+    fn try_from(key: PublicKey) -> Result<Self, DecodeError> {
+        Self::new([key].into())
     }
 }
 

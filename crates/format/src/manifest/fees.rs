@@ -160,7 +160,14 @@ pub(crate) fn is_asset(asset: &str) -> bool {
 /// Checks that `payee` has one of the two forms of a payee.
 pub(crate) fn check_payee(payee: &str) -> Result<(), DecodeError> {
     let Some(account) = payee.strip_prefix("eip155:") else {
-        return PublicKey::from_str(payee).map(drop);
+        let suite = PublicKey::from_str(payee)?.suite();
+        if guard!("format.fees.payee_suite", suite.is_additive()) {
+            return Err(DecodeError::new(
+                ErrorCode::SuiteUnsupported,
+                format!("payee is a key of suite {suite}, allowed are ed25519, p256, secp256k1"),
+            ));
+        }
+        return Ok(());
     };
     if guard!("format.fees.account", !is_account(account)) {
         return Err(DecodeError::new(

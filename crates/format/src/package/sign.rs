@@ -99,14 +99,14 @@ impl Package {
         if guard!("format.sign.test_key", test_key) {
             return Err(DecodeError::new(
                 ErrorCode::TestKeyRefused,
-                format!("{public} is a published test key, which anyone can sign with"),
+                format!("{} is a published test key, which anyone can sign with", public.brief()),
             ));
         }
         let foreign = scope == Scope::Author && !self.manifest.author_keys.contains(public);
         if guard!("format.sign.foreign_author", foreign) {
             return Err(DecodeError::new(
                 ErrorCode::KeyidMismatch,
-                format!("{public} is not one of the author_keys of the manifest"),
+                format!("{} is not one of the author_keys of the manifest", public.brief()),
             ));
         }
         let signature = sign_statement(&self.statement(scope), key);

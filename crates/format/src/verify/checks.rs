@@ -8,12 +8,14 @@ use alloc::vec::Vec;
 
 use kapsule_abi::{ErrorCode, guard};
 
-use super::report::{Artefact, Check, CheckName, CheckResult, Facts, Level, Report};
+use super::report::{
+    Artefact, Check, CheckName, CheckResult, Facts, Level, Report, SignatureFact, SignatureState,
+};
 use super::{Unverified, Verified, signer};
 use crate::DecodeError;
 use crate::envelope::{Envelope, Expected, verify_statement};
 use crate::hash::sha256;
-use crate::key::{Identity, PublicKey};
+use crate::key::{Identity, KeyId, PublicKey};
 use crate::manifest::{Manifest, ProofType};
 use crate::package::{EnvelopeName, Package, Raw, Scope, Signature};
 use crate::trust::Trust;
@@ -45,7 +47,7 @@ impl Default for Options<'_> {
 
 /// Verifies a package file and reports every check.
 ///
-/// Hashes the whole file; each signature takes about 50 microseconds more.
+/// Hashes the whole file; each signature takes 50 to 300 microseconds more.
 ///
 /// # Determinism
 /// Depends on the arguments alone.
@@ -236,24 +238,42 @@ impl<'a> Session<'a> {
         }
         let author = manifest.identity().ok().flatten();
         let mut signed: BTreeSet<(Scope, PublicKey)> = BTreeSet::new();
-        let mut unknown = BTreeSet::new();
         for signature in &signatures {
-            match find_key(signature, author.as_ref(), trust) {
-                None => {
-                    unknown.insert(signature.keyid);
-                }
-                Some(key) => {
-                    let statement = self.raw.statement(signature.scope, manifest);
-                    let result = verify_statement(&statement, key, &signature.signature);
-                    if self.note(result).is_some() {
+            let state = match find_key(signature, author.as_ref(), trust) {
+                None => SignatureState::Unknown,
+                Some(key) => match self.note(self.verify(signature, key, manifest)) {
+                    None => SignatureState::Invalid,
+                    Some(()) => {
                         signed.insert((signature.scope, key.clone()));
+                        SignatureState::Valid
                     }
-                }
-            }
+                },
+            };
+            let Signature { scope, suite, keyid, .. } = *signature;
+            self.facts.signatures.push(SignatureFact { scope, suite, keyid, state });
         }
-        self.facts.unknown_signers = unknown.into_iter().collect();
-        self.facts.signers = signers(&signed, author.as_ref(), trust);
+        let facts = &mut self.facts;
+        facts.unknown_signers = unknown_signers(&facts.signatures);
+        facts.signers = signers(&signed, author.as_ref(), trust);
+        facts.signatures.extend(missing(author.as_ref(), &signed));
+        facts.signatures.sort();
         self.conclude_signature(author.as_ref(), &signed);
+    }
+
+    /// Verifies a signature with the key that has the id of its entry.
+    fn verify(
+        &self,
+        signature: &Signature,
+        key: &PublicKey,
+        manifest: &Manifest,
+    ) -> Result<(), DecodeError> {
+        if guard!("format.verify.suite", key.suite() != signature.suite) {
+            let (key, stated) = (key.brief(), signature.suite);
+            let detail = format!("{key} has a signature that states the suite {stated}");
+            return Err(DecodeError::new(ErrorCode::KeyidMismatch, detail));
+        }
+        let statement = self.raw.statement(signature.scope, manifest);
+        verify_statement(&statement, key, &signature.signature)
     }
 
     fn open_envelopes(&self, manifest: &Manifest) -> Result<Vec<Signature>, DecodeError> {
@@ -279,17 +299,38 @@ impl<'a> Session<'a> {
             }
             return;
         };
-        let missing =
-            author.keys().iter().find(|key| !signed.contains(&(Scope::Author, (*key).clone())));
-        match missing {
-            Some(key) if guard!("format.verify.author_signed", true) => self.put(not_done(
-                CheckName::Signature,
-                ErrorCode::SignatureMissing,
-                format!("author key {key} did not sign"),
-            )),
-            _ => self.put(passed(CheckName::Signature, format!("{} valid", signed.len()))),
+        let missing = missing_keys(author, signed);
+        if guard!("format.verify.author_signed", !missing.is_empty()) {
+            let keys: Vec<String> = missing.iter().map(|key| key.brief()).collect();
+            let detail = format!("no author signature by {}", keys.join(", "));
+            self.put(not_done(CheckName::Signature, ErrorCode::SignatureMissing, detail));
+        } else {
+            self.put(passed(CheckName::Signature, format!("{} valid", signed.len())));
         }
     }
+}
+
+/// Returns the author keys that signed no author statement.
+fn missing_keys<'a>(
+    author: &'a Identity,
+    signed: &BTreeSet<(Scope, PublicKey)>,
+) -> Vec<&'a PublicKey> {
+    let unsigned = |key: &&PublicKey| !signed.contains(&(Scope::Author, (*key).clone()));
+    author.keys().iter().filter(unsigned).collect()
+}
+
+/// Lists the signatures that a package should have and lacks.
+fn missing(author: Option<&Identity>, signed: &BTreeSet<(Scope, PublicKey)>) -> Vec<SignatureFact> {
+    let keys = author.into_iter().flat_map(|author| missing_keys(author, signed));
+    let (scope, state) = (Scope::Author, SignatureState::Missing);
+    keys.map(|key| SignatureFact { scope, suite: key.suite(), keyid: key.id(), state }).collect()
+}
+
+/// Returns the key ids of the signatures by unknown keys, ascending.
+fn unknown_signers(signatures: &[SignatureFact]) -> Vec<KeyId> {
+    let unknown = signatures.iter().filter(|fact| fact.state == SignatureState::Unknown);
+    let ids: BTreeSet<KeyId> = unknown.map(|fact| fact.keyid).collect();
+    ids.into_iter().collect()
 }
 
 /// Finds the key of a signature among the author's keys and, for a publisher, the trust roots.

@@ -9,9 +9,9 @@ use kapsule_abi::ErrorCode;
 
 use crate::Digest;
 use crate::json::{self, Value};
-use crate::key::{IdentityId, KeyId};
+use crate::key::{IdentityId, KeyId, Suite};
 use crate::manifest::names;
-use crate::package::{CoreHash, PackageId};
+use crate::package::{CoreHash, PackageId, Scope};
 use crate::policy::PolicyHash;
 
 /// Value of `schema` in a report.
@@ -126,6 +126,33 @@ pub enum Artefact {
     Unknown(Digest),
 }
 
+names! {
+    /// What a verifier found about one signature.
+    SignatureState {
+        /// It verifies with a known key.
+        Valid = "valid",
+        /// Its key is known, and it does not verify.
+        Invalid = "invalid",
+        /// Nobody told the verifier its key; it counts nothing.
+        Unknown = "unknown",
+        /// An author key did not sign.
+        Missing = "missing",
+    }
+}
+
+/// One signature that a package has or lacks.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SignatureFact {
+    /// Which statement it is over.
+    pub scope: Scope,
+    /// Suite that its entry states.
+    pub suite: Suite,
+    /// Key id that its entry states.
+    pub keyid: KeyId,
+    /// What was found.
+    pub state: SignatureState,
+}
+
 /// What was derived from the artefact.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -143,6 +170,9 @@ pub struct Facts {
     pub name: Option<String>,
     /// Digest of the policy section.
     pub policy_hash: Option<PolicyHash>,
+    /// Every signature that was looked at and every one that is missing, ascending; for display,
+    /// since the bytes of a report list signers alone.
+    pub signatures: Vec<SignatureFact>,
     /// Identities all of whose keys signed, ascending.
     pub signers: Vec<IdentityId>,
     /// Key ids of signatures by keys that the verifier does not know, ascending.

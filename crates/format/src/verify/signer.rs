@@ -8,7 +8,7 @@ use kapsule_abi::{ErrorCode, guard};
 
 use super::checks::{Options, not_done};
 use super::report::{Check, CheckName, CheckResult};
-use crate::key::{Identity, IdentityId, is_published_test_key};
+use crate::key::{Identity, IdentityId, PublicKey, is_published_test_key};
 use crate::manifest::Manifest;
 use crate::trust::{Role, Trust};
 
@@ -53,7 +53,7 @@ fn trusted(
     if let Some(key) = test_key
         && guard!("format.verify.test_key", !insecure_dev)
     {
-        let detail = format!("{key} is a published test key, which anyone can sign with");
+        let detail = format!("{} is a published test key, which anyone can sign with", key.brief());
         return fail(Refusal { code: ErrorCode::TestKeyRefused, detail });
     }
     let Some((trust, now_ms)) = roots else {
@@ -61,8 +61,24 @@ fn trusted(
     };
     match accept(trust, now_ms, &author.id(), Role::Author, &manifest.name) {
         Ok(()) => Check { name, result: CheckResult::Pass, detail: String::new() },
-        Err(refusal) => fail(refusal),
+        Err(mut refusal) => {
+            refusal.detail.extend(shrunk(trust, author));
+            fail(refusal)
+        }
     }
+}
+
+/// Says which keys of a trusted identity an author lacks who shares another key with it.
+///
+/// An identity never shrinks, so that a key whose suite is broken cannot speak alone.
+fn shrunk(trust: &Trust, author: &Identity) -> Option<String> {
+    let shares = |known: &&Identity| known.keys().iter().any(|key| author.contains(key));
+    let mut known = trust.keys.iter().map(|entry| &entry.identity);
+    let known = known.find(|known| known.id() != author.id() && shares(known))?;
+    let lacking = known.keys().iter().filter(|key| !author.contains(key));
+    let lacking: Vec<String> = lacking.map(PublicKey::brief).collect();
+    let keys = lacking.join(", ");
+    (!lacking.is_empty()).then(|| format!("; the trusted identity {} has {keys} too", known.id()))
 }
 
 fn quorum(

@@ -23,8 +23,9 @@ pub(crate) fn judge(case: &Case) -> Verdict {
         }
         "sign" => {
             let seed = decode_hex(case.text("seed")).unwrap();
-            let signature =
-                SecretKey::from_seed(Suite::Ed25519, &seed)?.sign(&case.bytes("message"));
+            let suite = case.find("suite").map_or(1, |_| case.uint("suite"));
+            let secret = SecretKey::from_seed(Suite::from_number(suite)?, &seed)?;
+            let signature = secret.sign(&case.bytes("message"));
             Ok(data_encoding::HEXLOWER.encode(&signature))
         }
         "verify" => {
