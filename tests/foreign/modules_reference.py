@@ -1,6 +1,7 @@
 """Independent Python references agree with what the standard modules compute.
 
-trust: networkx personalised PageRank to 1e-6, maximum flow, blocks; rank: a float reference.
+trust: networkx personalised PageRank to 1e-6, maximum flow, blocks; rank: a float reference;
+transfer: a journal of Python integers; regression: Python's doubles and rational numbers.
 The sample data is always checked; the real data sets where `KAPSULE_DATA` or ../shared/data has
 them.
 """
@@ -41,9 +42,24 @@ def check_rank(home, package, csv, scores, label):
     reference("rank", "compare", given, output)
 
 
-reference("trust", "self-test")
-reference("rank", "self-test")
+def check_generated(home, name, label, *options):
+    """Runs the package on an input that its reference makes up."""
+    given, output = home.path / f"{label}.{name}-input", home.path / f"{label}.{name}-output"
+    reference(name, "input", *options, "-o", given)
+    home.run("run", home.path / f"{name}.mod", "--input", given, "--output", output)
+    reference(name, "compare", given, output)
+
+
+for module in ("trust", "rank", "transfer", "regression"):
+    reference(module, "self-test")
 home = Home()
+for module in ("transfer", "regression"):
+    home.package(module, sign=True)
+for seed in (1, 2):
+    check_generated(home, "transfer", seed, "--seed", seed, "--transactions", 3000)
+table = ("--rows", 500, "--columns", 3)
+check_generated(home, "regression", "numbers", "--seed", 1, *table)
+check_generated(home, "regression", "nan", "--seed", 2, *table, "--constant")
 trust, rank = home.package("trust", sign=True), home.package("rank", sign=True)
 scores = check_trust(home, trust, SAMPLES / "trust-sample.csv", "ada", "sample")
 check_rank(home, rank, SAMPLES / "feed-sample.csv", scores, "sample")

@@ -1,7 +1,7 @@
 //! `soak NAME`: runs that take hours, each with its full size unless the environment says less.
 //!
-//! `KAPSULE_SOAK_MODULES`, `KAPSULE_SOAK_SEED` and `KAPSULE_SOAK_SECONDS` set sizes; an option on
-//! the command line wins over them.
+//! `KAPSULE_SOAK_MODULES`, `KAPSULE_SOAK_TRANSACTIONS`, `KAPSULE_SOAK_SEED` and
+//! `KAPSULE_SOAK_SECONDS` set sizes; an option on the command line wins over them.
 
 use crate::failure::Failure;
 use crate::guards;
@@ -47,6 +47,19 @@ const SOAKS: &[Soak] = &[
         run: fuzz,
     },
     Soak {
+        name: "transfer",
+        about: "random transactions through the module agree with a model",
+        settings: &[
+            Setting {
+                flag: "--modules",
+                variable: "KAPSULE_SOAK_TRANSACTIONS",
+                default: "1000000",
+            },
+            Setting { flag: "--seed", variable: "KAPSULE_SOAK_SEED", default: "1" },
+        ],
+        run: transfer,
+    },
+    Soak {
         name: "guards",
         about: "every guard is switched off in turn, and the report is written",
         settings: &[],
@@ -56,6 +69,8 @@ const SOAKS: &[Soak] = &[
 
 /// Where the summary of the differential run goes.
 const DIFFERENTIAL_REPORT: &str = "docs/reports/differential.md";
+/// Where the summary of the transactions goes.
+const TRANSFER_REPORT: &str = "docs/reports/transfer.md";
 
 /// Runs the long run that the first argument names.
 pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<(), Failure> {
@@ -95,11 +110,21 @@ fn sized(
 
 /// Runs random modules on both engines and writes the report.
 fn differential(tree: &Tree, args: &[String]) -> Result<(), Failure> {
+    reported(tree, "differential", args, DIFFERENTIAL_REPORT)
+}
+
+/// Runs random transactions through the module and writes the report.
+fn transfer(tree: &Tree, args: &[String]) -> Result<(), Failure> {
+    reported(tree, "transfer", args, TRANSFER_REPORT)
+}
+
+/// Calls the program of the long runs and has it write a report.
+fn reported(tree: &Tree, name: &str, args: &[String], report: &str) -> Result<(), Failure> {
     let soak = process::built(tree, "soak")?;
     let commit = process::capture(process::command(tree, "git").args(["rev-parse", "HEAD"]))?;
     let mut command = process::command(tree, &soak.display().to_string());
-    command.arg("differential").args(args);
-    process::run(command.args(["--commit", commit.trim(), "--report", DIFFERENTIAL_REPORT]))
+    command.arg(name).args(args);
+    process::run(command.args(["--commit", commit.trim(), "--report", report]))
 }
 
 /// Runs every fuzz target; what it finds new stays outside the tree until someone commits it.

@@ -1,9 +1,10 @@
 //! Between tables of real data and the inputs and outputs of the standard modules.
 //!
 //! # Spec
-//! The input and output forms are those of the READMEs of `modules/trust` and `modules/rank`.
+//! The input and output forms are those of the READMEs of `modules/`.
 
 pub(crate) mod hn;
+pub(crate) mod ledger;
 pub(crate) mod otc;
 pub(crate) mod rows;
 mod time;

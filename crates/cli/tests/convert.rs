@@ -1,5 +1,7 @@
 //! Tables to inputs, outputs to tables, with the standard modules between them.
 
+mod ledger;
+
 use crate::support::{Bench, REPOSITORY};
 
 /// Writes the trust score of the identity of 32 bytes of value 1; needs the grant `trust.read`.
@@ -15,17 +17,26 @@ const JUDGE: &str = r#"(module
 
 /// Packs the standard modules and copies the sample tables.
 fn standard() -> Bench {
+    let bench = packed("trust", &[("trust-sample", "ratings"), ("feed-sample", "posts")]);
+    pack(&bench, "rank");
+    bench
+}
+
+/// Packs a standard module and copies sample tables under other names.
+fn packed(name: &str, tables: &[(&str, &str)]) -> Bench {
     let bench = Bench::new();
-    for name in ["trust", "rank"] {
-        let manifest = format!("{REPOSITORY}/examples/packages/{name}.toml");
-        let payload = format!("{REPOSITORY}/modules/artifacts/{name}.wasm");
-        bench.ok(&["pack", &manifest, "--payload", &payload]);
-    }
-    for (from, to) in [("trust-sample", "ratings"), ("feed-sample", "posts")] {
+    pack(&bench, name);
+    for (from, to) in tables {
         let table = std::fs::read(format!("{REPOSITORY}/examples/data/{from}.csv")).unwrap();
         bench.write(&format!("{to}.csv"), table);
     }
     bench
+}
+
+fn pack(bench: &Bench, name: &str) {
+    let manifest = format!("{REPOSITORY}/examples/packages/{name}.toml");
+    let payload = format!("{REPOSITORY}/modules/artifacts/{name}.wasm");
+    bench.ok(&["pack", &manifest, "--payload", &payload]);
 }
 
 #[test]

@@ -24,12 +24,17 @@ fn stage() -> Bench {
     bench.write("names/bob", "Bob");
     let run = ["run", "hello.mod", "--input", "name.txt", "--transcript", "hello.transcript"];
     bench.ok(&run);
-    for name in ["trust", "rank"] {
+    for name in ["trust", "rank", "transfer"] {
         let manifest = format!("{REPOSITORY}/examples/packages/{name}.toml");
         let payload = format!("{REPOSITORY}/modules/artifacts/{name}.wasm");
         bench.ok(&["pack", &manifest, "--payload", &payload]);
     }
-    for (from, to) in [("trust-sample", "ratings"), ("feed-sample", "posts")] {
+    for (from, to) in [
+        ("trust-sample", "ratings"),
+        ("feed-sample", "posts"),
+        ("journal-sample", "journal"),
+        ("opening-sample", "opening"),
+    ] {
         let table = fs::read(format!("{REPOSITORY}/examples/data/{from}.csv")).unwrap();
         bench.write(&format!("{to}.csv"), table);
     }
@@ -47,6 +52,10 @@ fn stage() -> Bench {
     bench.ok(&run);
     bench.ok(&["convert", "hn", "posts.csv", "--trust", "trust.output", "-o", "rank.input"]);
     bench.ok(&["run", "rank.mod", "--input", "rank.input", "--output", "rank.output"]);
+    let ledger = ["convert", "ledger", "journal.csv", "--opening", "opening.csv"];
+    bench.ok(&[&ledger[..], &["-o", "transfer.input"]].concat());
+    let run = ["run", "transfer.mod", "--input", "transfer.input", "--output", "transfer.output"];
+    bench.ok(&run);
     bench
 }
 

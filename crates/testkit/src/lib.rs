@@ -4,6 +4,8 @@
 //! [`Random`] is the one source of chance, [`Sample`] a generated module with its job,
 //! [`differential`] compares the backends on samples, [`fuel`] recounts the fuel of a run without
 //! the rewriting pass, [`fuzz`] holds the bodies of the fuzz targets and [`mutate`] their inputs.
+//! [`StandardModule`] runs a committed module on both backends, and [`ledger`] compares `transfer`
+//! with a model.
 //!
 //! # Invariants
 //! - Everything follows from a seed, and what fails names it.
@@ -13,11 +15,14 @@ pub mod differential;
 pub mod fuel;
 pub mod fuzz;
 mod host;
+pub mod ledger;
 pub mod mutate;
 mod random;
 mod sample;
+mod standard;
 mod wrap;
 
 pub use host::full_host;
 pub use random::Random;
 pub use sample::{FUEL_GRANTED, Sample};
+pub use standard::StandardModule;

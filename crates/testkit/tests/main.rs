@@ -1,4 +1,5 @@
-//! Integration tests: the wasm suite, the backends against each other, fuzz bodies, bad input.
+//! Integration tests: the wasm suite, the backends against each other, fuzz bodies, bad input,
+//! and the standard modules.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
@@ -6,4 +7,5 @@ mod backend_faults;
 mod bad_input;
 mod corpus;
 mod differential;
+mod standard;
 mod suite;

@@ -133,6 +133,15 @@ pub fn text<'b>(decoder: &mut Decoder<'b>, what: &str) -> Result<&'b str, Error>
     decoder.str().map_err(|_other| refuse(start, what, "expected a text"))
 }
 
+/// Reads a byte string.
+///
+/// # Errors
+/// Code [`Error::INPUT`] if the item is another one.
+pub fn bytes<'b>(decoder: &mut Decoder<'b>, what: &str) -> Result<&'b [u8], Error> {
+    let start = decoder.position();
+    decoder.bytes().map_err(|_other| refuse(start, what, "expected bytes"))
+}
+
 /// Returns the value of a field that must be there.
 ///
 /// # Errors
@@ -169,6 +178,7 @@ mod tests {
                 "blocked at byte 0: expected true or false",
             ),
             (message(text(&mut on(b"\x00"), "flag")), "flag at byte 0: expected a text"),
+            (message(bytes(&mut on(b"\x00"), "cid")), "cid at byte 0: expected bytes"),
             (message(map(&mut on(b"\x00"), "input", none)), "input at byte 0: expected a map"),
             (
                 message(map(&mut on(b"\xa1\x07\x00"), "input", none)),

@@ -1,5 +1,7 @@
 //! `kapsule convert`
 
+mod ledger;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -34,13 +36,15 @@ Examples:
   kapsule convert feed rank.output
   kapsule convert feed rank.output --posts posts.csv --top 3";
 
-/// Converts tables to inputs of the trust and rank packages, and their outputs back to tables
+/// Converts tables to inputs of the standard packages, and their outputs back to tables
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Otc(OtcArgs),
     Hn(HnArgs),
     Scores(ScoresArgs),
     Feed(FeedArgs),
+    Ledger(ledger::LedgerArgs),
+    Balances(ledger::BalancesArgs),
 }
 
 /// Converts ratings in the form of the Bitcoin OTC data set to the input of the trust package
@@ -130,6 +134,8 @@ pub(super) fn run(context: &Context, command: &Command) -> Done {
         Command::Hn(args) => &args.output,
         Command::Scores(args) => &args.output,
         Command::Feed(args) => &args.output,
+        Command::Ledger(args) => &args.output,
+        Command::Balances(args) => &args.output,
     };
     files::check_writable(output)?;
     if context.ui.json() && files::is_dash(output) {
@@ -141,6 +147,8 @@ pub(super) fn run(context: &Context, command: &Command) -> Done {
         Command::Hn(args) => hn(context, args)?,
         Command::Scores(args) => scores(args)?,
         Command::Feed(args) => feed(args)?,
+        Command::Ledger(args) => ledger::convert(context, args)?,
+        Command::Balances(args) => ledger::balances(context, args)?,
     };
     files::write(&context.ui, output, &bytes)?;
     if context.ui.json() {

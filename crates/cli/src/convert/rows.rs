@@ -133,7 +133,8 @@ pub(crate) fn trust_value(bytes: &[u8]) -> Result<Value, Failure> {
     cbor::decode(bytes).map_err(|error| foreign("trust", &error))
 }
 
-fn foreign(module: &str, error: &DecodeError) -> Failure {
+/// Refuses a file that is no output of `module`.
+pub(super) fn foreign(module: &str, error: &DecodeError) -> Failure {
     let message = format!("the file is not an output of the {module} package");
     let hint = format!("write one with `kapsule run {module}.mod --input FILE --output FILE`");
     Failure::decode(message, error, hint)

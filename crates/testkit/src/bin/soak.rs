@@ -1,4 +1,4 @@
-//! `soak differential|fuzz`: the long runs of the comparisons that CI makes in small.
+//! `soak differential|fuzz|transfer`: the long runs of the comparisons that CI makes in small.
 //!
 //! Examples:
 //! ```text
@@ -13,13 +13,14 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use kapsule_testkit::fuzz::TARGETS;
+use kapsule_testkit::ledger::BATCH as TRANSACTIONS;
 use kapsule_testkit::mutate::mutate;
-use kapsule_testkit::{Random, Sample, differential};
+use kapsule_testkit::{Random, Sample, differential, ledger};
 
 const USAGE: &str =
-    "usage: soak differential|fuzz|module [--modules N] [--seed S] [--report FILE.md] \
+    "usage: soak differential|fuzz|transfer|module [--modules N] [--seed S] [--report FILE.md] \
     [--commit HASH]
-  --modules N   generated modules, or mutations of each fuzz target (default 100000)
+  --modules N   generated modules, mutations of each fuzz target, or transactions (default 100000)
   --seed S      first seed (default 1); a whole run follows from it
   --report FILE write a summary in Markdown; for `module`, the module of the seed
   --commit HASH commit that the summary names";
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
     let run = match args.first().map(String::as_str) {
         Some("differential") => soak_differential,
         Some("fuzz") => soak_fuzz,
+        Some("transfer") => soak_transfer,
         Some("module") => write_module,
         Some("--help") => {
             say(USAGE);
@@ -125,6 +127,29 @@ fn soak_fuzz(settings: &Settings) -> Result<bool, String> {
     Ok(true)
 }
 
+/// Sends transactions through the module `transfer` and compares each batch with a model.
+fn soak_transfer(settings: &Settings) -> Result<bool, String> {
+    let began = Instant::now();
+    let progress = |count: u64| {
+        if count.is_multiple_of(10 * TRANSACTIONS) {
+            say(&format!("{count} of {} transactions", settings.modules));
+        }
+    };
+    let counts = ledger::soak(settings.seed, settings.modules, &progress)?;
+    let words = ledger::VERDICTS.iter().map(|verdict| format!("transactions {verdict}"));
+    let mut rows: Vec<(String, u64)> = words.zip(counts.verdicts).collect();
+    rows.push(("batches on the JIT".into(), counts.batches));
+    rows.push(("batches on the interpreter as well, and replayed".into(), counts.batches_on_both));
+    rows.push(("fuel".into(), counts.fuel));
+    rows.push(("disagreements with the model".into(), 0));
+    rows.push(("elapsed seconds".into(), began.elapsed().as_secs()));
+    for (what, count) in &rows {
+        say(&format!("{what}: {count}"));
+    }
+    report(settings, "The module transfer against a model", &rows, &[])?;
+    Ok(true)
+}
+
 /// Writes the module of a seed, to look at what was reported.
 fn write_module(settings: &Settings) -> Result<bool, String> {
     let sample = Sample::generate(settings.seed).ok_or("the seed makes no module")?;
@@ -159,7 +184,7 @@ fn report(
 ) -> Result<(), String> {
     let Some(path) = &settings.report else { return Ok(()) };
     let mut text = format!(
-        "# {title}\n\nCommit: {}.\nFirst seed: {}.\nModules or mutations: {}.\n\n\
+        "# {title}\n\nCommit: {}.\nFirst seed: {}.\nModules, mutations or transactions: {}.\n\n\
          | What | Count |\n|---|---:|\n",
         settings.commit, settings.seed, settings.modules
     );
