@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use kapsule_abi::{ErrorCode, Grant};
 use kapsule_engine::{Backend, MemoryHost, Run};
 use kapsule_format::authoring::{Inputs, Syntax, Text};
+use kapsule_format::key::Suite;
 use kapsule_format::package::{PackageId, Scope};
 use kapsule_format::transcript::Transcript;
 use kapsule_format::verify::Level;
@@ -19,7 +20,7 @@ use crate::convert::{Name, hn, otc};
 use crate::error::Failure;
 use crate::execute::{self, Engine, Ran, Request};
 use crate::grants::GrantArgs;
-use crate::keystore::{KeyStore, StoredKey};
+use crate::keystore::{self, KeyStore, StoredIdentity};
 use crate::opening::{self, Files, Opened, TrustArgs};
 use crate::packing::Authoring;
 use crate::paths::Home;
@@ -146,8 +147,8 @@ fn with_titles(ranking: Rank) -> Result<Feed, Failure> {
 struct Stage<'a> {
     ui: &'a Ui,
     home: &'a DemoHome,
-    author: StoredKey,
-    publisher: StoredKey,
+    author: StoredIdentity,
+    publisher: StoredIdentity,
     trust: TrustArgs,
 }
 
@@ -158,11 +159,11 @@ impl<'a> Stage<'a> {
         let keys = KeyStore::new(&Home::at(home.path()));
         let create = |name: &str| {
             let name = name.parse().map_err(|cause: String| broken("no key name").cause(cause))?;
-            keys.create(&name, opening::now_ms())
+            keys.create(&name, vec![keystore::generate(Suite::Ed25519, opening::now_ms())?])
         };
         let (author, publisher) = (create("author")?, create("publisher")?);
         let listed = [("author", &author), ("publisher", &publisher)]
-            .map(|(name, key)| (name.to_owned(), key.public().clone()));
+            .map(|(name, key)| (name.to_owned(), key.identity.clone()));
         let file = trustfile::encode(&listed, &["*".to_owned()], &trustfile::DEFAULT_ROLES)?;
         let path = home.path().join("trust.json");
         files::write(ui, &path, &file)?;
@@ -184,12 +185,12 @@ impl<'a> Stage<'a> {
             policy: None,
         };
         let draft = authoring.draft()?;
-        let author_keys = [self.author.public().clone()];
         let payload = source.payload;
-        let inputs = Inputs { payload, author_keys: &author_keys, ..Inputs::default() };
+        let author_keys = self.author.identity.keys();
+        let inputs = Inputs { payload, author_keys, ..Inputs::default() };
         let mut package = authoring.pack(&draft, &inputs, &[])?;
-        packing::sign(&mut package, Scope::Author, &self.author.file, false)?;
-        packing::sign(&mut package, Scope::Publisher, &self.publisher.file, false)?;
+        packing::sign(&mut package, Scope::Author, &self.author, false)?;
+        packing::sign(&mut package, Scope::Publisher, &self.publisher, false)?;
         let bytes = package.encode();
         let file = format!("{}.mod", package.manifest().name);
         files::write(self.ui, &self.path(&file), &bytes)?;

@@ -1,26 +1,29 @@
 //! The key files of a home: created with care, checked on every load.
+//!
+//! A name stands for one identity: `NAME.key` is its first key, and `NAME.SUITE.key` every further
+//! one.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+mod secret_file;
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use kapsule_abi::{ErrorCode, guard};
-use kapsule_format::key::{Identity, IdentityId, KeyFile, PublicKey, PublicLine, SecretKey};
-use kapsule_format::key::{Suite, Uses};
-use rustix::fs::OFlags;
+use kapsule_format::DecodeError;
+use kapsule_format::key::{Identity, KeyFile, PublicKey, PublicLine, SecretKey};
+use kapsule_format::key::{Suite, Uses, is_published_test_key};
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
 use crate::files;
 use crate::paths::Home;
 
-/// Greatest size of a key file in bytes; one takes about 400.
-const KEY_FILE_BYTES_MAX: u64 = 4_096;
 /// Greatest length of a key name, that of a label.
 const NAME_BYTES_MAX: usize = 64;
 
-/// The name of a key: a label that is a safe file name as well.
+/// The name of an identity: a label that is a safe file name as well.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct KeyName(String);
 
@@ -42,8 +45,17 @@ impl std::str::FromStr for KeyName {
             let form = "1 to 64 of the characters A-Z a-z 0-9 @ . _ -, the first a letter or digit";
             return Err(format!("a key name is {form}"));
         }
+        if guard!("cli.key.name_suite", split_suite(name).is_some()) {
+            return Err("a key name does not end in a suite, as in NAME.mldsa44".to_owned());
+        }
         Ok(Self(name.to_owned()))
     }
+}
+
+/// Splits the stem of a further key's file into name and suite.
+fn split_suite(stem: &str) -> Option<(&str, Suite)> {
+    let (name, suite) = stem.rsplit_once('.')?;
+    Some((name, Suite::from_name(suite).ok()?))
 }
 
 /// The keys of one home.
@@ -55,8 +67,6 @@ pub(crate) struct KeyStore {
 /// A key of the store.
 #[derive(Debug)]
 pub(crate) struct StoredKey {
-    /// Its name.
-    pub(crate) name: KeyName,
     /// Its secret file.
     pub(crate) path: PathBuf,
     /// What the file holds.
@@ -68,11 +78,52 @@ impl StoredKey {
     pub(crate) const fn public(&self) -> &PublicKey {
         self.file.secret.public()
     }
+}
 
-    /// Returns the identity of this key alone.
-    pub(crate) fn identity(&self) -> IdentityId {
-        let identity = Identity::try_from(self.public().clone());
-        identity.expect("a key of the store is of suite 1").id()
+/// An identity of the store; each of its keys signs.
+#[derive(Debug)]
+pub(crate) struct StoredIdentity {
+    /// Its name.
+    pub(crate) name: KeyName,
+    /// Its public side.
+    pub(crate) identity: Identity,
+    /// Its keys in order of their suite.
+    pub(crate) keys: Vec<StoredKey>,
+}
+
+impl StoredIdentity {
+    fn new(name: &KeyName, mut keys: Vec<StoredKey>) -> Result<Self, Failure> {
+        keys.sort_by_key(|key| key.public().suite());
+        let public = keys.iter().map(|key| key.public().clone()).collect();
+        let identity = Identity::new(public).map_err(|error| {
+            let hint = "an identity has one key of a suite at most, and mldsa44 beside another";
+            Failure::decode(format!("the keys of {} are no identity", name.as_str()), &error, hint)
+        })?;
+        Ok(Self { name: name.clone(), identity, keys })
+    }
+
+    /// Returns the key of a suite.
+    pub(crate) fn key(&self, suite: Suite) -> Option<&StoredKey> {
+        self.keys.iter().find(|key| key.public().suite() == suite)
+    }
+
+    /// Returns the lines that tell others who this is, one for each key.
+    pub(crate) fn public_lines(&self) -> Result<String, Failure> {
+        self.keys.iter().map(|key| public_line(&self.name, key.public())).collect()
+    }
+}
+
+/// Draws a new secret of a suite from the system.
+pub(crate) fn generate(suite: Suite, created_ms: u64) -> Result<KeyFile, Failure> {
+    let mut seed = Zeroizing::new([0; SecretKey::BYTES]);
+    loop {
+        getrandom::fill(&mut *seed).map_err(|error| {
+            Failure::internal("the system gives no random bytes", "try again later").cause(error)
+        })?;
+        // One draw in 2^32 is no scalar of suite 2; the next one is.
+        if let Ok(secret) = SecretKey::from_seed(suite, &seed) {
+            return Ok(KeyFile { created_ms, uses: Uses::Sign, secret });
+        }
     }
 }
 
@@ -87,44 +138,101 @@ impl KeyStore {
         &self.directory
     }
 
-    /// Creates a key from fresh random bytes and writes its two files.
-    pub(crate) fn create(&self, name: &KeyName, created_ms: u64) -> Result<StoredKey, Failure> {
-        let mut seed = Zeroizing::new([0; SecretKey::BYTES]);
-        getrandom::fill(&mut *seed).map_err(|error| {
-            Failure::internal("the system gives no random bytes", "try again later").cause(error)
-        })?;
-        let secret = SecretKey::from_seed(Suite::Ed25519, &seed)
-            .map_err(|error| Failure::decode("cannot derive the key", &error, "try again"))?;
-        let file = KeyFile { created_ms, uses: Uses::Sign, secret };
-        let public = file.secret.public().clone();
-        let line = PublicLine::new(public, name.as_str()).map_err(|error| {
-            Failure::decode("the name cannot label a key", &error, "choose another name")
-        })?;
+    /// Writes the files of a new identity; none may exist.
+    pub(crate) fn create(
+        &self,
+        name: &KeyName,
+        files: Vec<KeyFile>,
+    ) -> Result<StoredIdentity, Failure> {
+        let mut keys: Vec<StoredKey> = Vec::new();
+        for file in files {
+            let suite = file.secret.public().suite();
+            let further = suite.is_additive() || keys.iter().any(|key| !is_further(key));
+            let path = self.path(&stem(name, suite, further), "key");
+            keys.push(StoredKey { path, file });
+        }
+        let identity = StoredIdentity::new(name, keys)?;
         self.make_directory()?;
-        let path = self.path(name, "key");
-        files::create_new(&path, 0o600, &file.encode())
-            .map_err(|error| not_created(&path, &error))?;
-        let public_path = self.path(name, "pub");
-        files::create_new(&public_path, 0o644, line.to_string().as_bytes()).map_err(|error| {
-            // Half a key pair would block the name, and the secret has signed nothing yet.
-            drop(fs::remove_file(&path));
-            not_created(&public_path, &error)
-        })?;
-        Ok(StoredKey { name: name.clone(), path, file })
+        self.write(name, &identity.keys.iter().collect::<Vec<_>>())?;
+        Ok(identity)
     }
 
-    /// Loads a key and checks its file.
-    pub(crate) fn load(&self, name: &KeyName) -> Result<StoredKey, Failure> {
-        let path = self.path(name, "key");
-        let bytes = read_secret(&path).map_err(|error| error.into_failure(name, &path))?;
+    /// Adds a key to an identity, which makes it another identity.
+    pub(crate) fn add(&self, name: &KeyName, file: KeyFile) -> Result<StoredIdentity, Failure> {
+        let mut keys = self.load(name)?.keys;
+        let suite = file.secret.public().suite();
+        if let Some(old) = keys.iter().find(|key| key.public().suite() == suite)
+            && guard!("cli.key.one_per_suite", true)
+        {
+            let message = format!("{} has a key of suite {suite} already", name.as_str());
+            let hint = "choose another suite, or make another identity; keys are never replaced";
+            return Err(Failure::new(ErrorCode::WriteConflict, message, hint)
+                .cause(format!("found {}", old.path.display())));
+        }
+        let path = self.path(&stem(name, suite, true), "key");
+        self.write(name, &[&StoredKey { path: path.clone(), file: file.clone() }])?;
+        keys.push(StoredKey { path, file });
+        StoredIdentity::new(name, keys)
+    }
+
+    /// Writes a secret file and a public one for each key, or none at all.
+    fn write(&self, name: &KeyName, keys: &[&StoredKey]) -> Result<(), Failure> {
+        let mut written = Vec::new();
+        for key in keys {
+            let line = public_line(name, key.public())?;
+            let secret = key.file.encode();
+            let public = key.path.with_extension("pub");
+            for (path, mode, bytes) in
+                [(&key.path, 0o600, secret.as_slice()), (&public, 0o644, line.as_bytes())]
+            {
+                files::create_new(path, mode, bytes).map_err(|error| {
+                    // Half an identity would block the name, and its secrets have signed nothing.
+                    written.iter().for_each(|path| drop(fs::remove_file(path)));
+                    not_created(path, &error)
+                })?;
+                written.push(path.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads an identity and checks every file of it.
+    pub(crate) fn load(&self, name: &KeyName) -> Result<StoredIdentity, Failure> {
+        let mut keys = vec![self.load_key(name, self.path(name.as_str(), "key"))?];
+        for suite in Suite::ALL {
+            let stem = stem(name, suite, true);
+            let (path, public) = (self.path(&stem, "key"), self.path(&stem, "pub"));
+            // A public file whose secret is gone is found as well, since an identity that lost a
+            // key without a word would sign as somebody else.
+            let listed =
+                [&path, &public].into_iter().any(|path| fs::symlink_metadata(path).is_ok());
+            if !listed {
+                continue;
+            }
+            let key = self.load_key(name, path)?;
+            if guard!("cli.key.file_suite", key.public().suite() != suite) {
+                let found = key.public().suite();
+                let cause = format!("{} holds a key of suite {found}", key.path.display());
+                let hint = "rename the file to the suite of its key";
+                let message = format!("key {} cannot be used", name.as_str());
+                return Err(Failure::new(ErrorCode::KeyFileForm, message, hint).cause(cause));
+            }
+            keys.push(key);
+        }
+        StoredIdentity::new(name, keys)
+    }
+
+    /// Loads the key of one file; every secret of the store comes in here.
+    fn load_key(&self, name: &KeyName, path: PathBuf) -> Result<StoredKey, Failure> {
+        let bytes = secret_file::read(&path).map_err(|error| error.into_failure(name, &path))?;
         let file = KeyFile::decode(&bytes).map_err(|error| {
             let hint = "restore the file from a copy, or make a key with `kapsule key new NAME`";
             Failure::decode(format!("key {} cannot be used", name.as_str()), &error, hint)
         })?;
-        Ok(StoredKey { name: name.clone(), path, file })
+        Ok(StoredKey { path, file })
     }
 
-    /// Returns the names of the secret files, ascending.
+    /// Returns the names of the identities, ascending.
     pub(crate) fn names(&self) -> Result<Vec<KeyName>, Failure> {
         let unreadable = |error: &io::Error| {
             let message = format!("cannot list {}", self.directory.display());
@@ -139,6 +247,7 @@ impl KeyStore {
         let mut names = Vec::new();
         for entry in entries {
             let file_name = entry.map_err(|error| unreadable(&error))?.file_name();
+            // The file of a further key is no name of its own.
             let stem = file_name.to_str().and_then(|name| name.strip_suffix(".key"));
             names.extend(stem.and_then(|stem| stem.parse().ok()));
         }
@@ -146,8 +255,8 @@ impl KeyStore {
         Ok(names)
     }
 
-    fn path(&self, name: &KeyName, extension: &str) -> PathBuf {
-        self.directory.join(format!("{}.{extension}", name.as_str()))
+    fn path(&self, stem: &str, extension: &str) -> PathBuf {
+        self.directory.join(format!("{stem}.{extension}"))
     }
 
     fn make_directory(&self) -> Result<(), Failure> {
@@ -159,7 +268,8 @@ impl KeyStore {
     }
 }
 
-fn not_created(path: &Path, error: &io::Error) -> Failure {
+/// Says why a file that must not exist was not created.
+pub(crate) fn not_created(path: &Path, error: &io::Error) -> Failure {
     let message = format!("cannot create {}", path.display());
     match error.kind() {
         io::ErrorKind::AlreadyExists => Failure::new(
@@ -176,112 +286,60 @@ fn not_created(path: &Path, error: &io::Error) -> Failure {
     .cause(error)
 }
 
-/// Why a secret file was not read.
-#[derive(Debug, PartialEq, Eq)]
-enum Refused {
-    Absent,
-    Form(String),
-    Mode(String),
-}
-
-impl Refused {
-    fn into_failure(self, name: &KeyName, path: &Path) -> Failure {
-        let name = name.as_str();
-        match self {
-            Self::Absent => Failure::new(
-                ErrorCode::KeyNotFound,
-                format!("there is no key {name}"),
-                "list the keys with `kapsule key list`, or make one with `kapsule key new NAME`",
-            )
-            .cause(format!("{} does not exist", path.display())),
-            Self::Form(found) => Failure::new(
-                ErrorCode::KeyFileForm,
-                format!("key {name} cannot be used"),
-                "restore the file from a copy, or make a key with `kapsule key new NAME`",
-            )
-            .cause(found),
-            Self::Mode(found) => Failure::new(
-                ErrorCode::KeyFileMode,
-                format!("key {name} is not safe to use"),
-                format!("make it an ordinary file of yours and run `chmod 600 {}`", path.display()),
-            )
-            .cause(found),
-        }
-    }
-}
-
-/// What the checks of a secret file look at.
-struct FileFacts {
-    regular: bool,
-    mode: u32,
-    owner: u32,
-}
-
-/// Reads a secret file after checking the very file that was opened.
-fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, Refused> {
-    // The link check comes first for its message; NOFOLLOW closes the race behind it.
-    let link = fs::symlink_metadata(path).is_ok_and(|facts| facts.is_symlink());
-    if guard!("cli.key.link", link) {
-        return Err(Refused::Mode(format!("{} is a symbolic link", path.display())));
-    }
-    let mut file = open_secret(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Refused::Absent,
-        _ => Refused::Mode(format!("{}: {error}", path.display())),
-    })?;
-    let unreadable = |error: io::Error| Refused::Form(format!("{}: {error}", path.display()));
-    let facts = file.metadata().map_err(unreadable)?;
-    let facts = FileFacts { regular: facts.is_file(), mode: facts.mode(), owner: facts.uid() };
-    check_facts(&facts, rustix::process::geteuid().as_raw()).map_err(Refused::Mode)?;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_BYTES_MAX as usize));
-    file.by_ref().take(KEY_FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(unreadable)?;
-    Ok(bytes)
-}
-
-fn open_secret(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
-}
-
-fn check_facts(facts: &FileFacts, user: u32) -> Result<(), String> {
-    if guard!("cli.key.regular", !facts.regular) {
-        return Err("found something else than an ordinary file".to_owned());
-    }
-    if guard!("cli.key.owner", facts.owner != user) {
-        let owner = facts.owner;
-        return Err(format!("the file belongs to user {owner}, allowed is user {user}"));
-    }
-    let mode = facts.mode & 0o777;
-    if guard!("cli.key.mode", mode & 0o077 != 0) {
-        return Err(format!("the file has mode {mode:04o}, allowed is 0600 or stricter"));
+/// Refuses a key whose secret is published, unless insecure development keys are allowed.
+pub(crate) fn refuse_test_key(key: &PublicKey, insecure_dev: bool) -> Result<(), Failure> {
+    let test_key = !insecure_dev && is_published_test_key(key);
+    if guard!("cli.key.import_test_key", test_key) {
+        let hint = "make a key of your own with `kapsule key new NAME`; tests may use \
+                    --insecure-dev";
+        let message = format!("{} is a published test key", key.brief());
+        return Err(
+            Failure::new(ErrorCode::TestKeyRefused, message, hint).cause("anyone can sign with it")
+        );
     }
     Ok(())
+}
+
+/// Returns the stem of a key's files: the name alone, or with the suite.
+fn stem(name: &KeyName, suite: Suite, further: bool) -> String {
+    if further { format!("{}.{suite}", name.as_str()) } else { name.as_str().to_owned() }
+}
+
+/// Tells whether the file of a key is named after its suite.
+fn is_further(key: &StoredKey) -> bool {
+    key.path.file_stem().and_then(|stem| stem.to_str()).and_then(split_suite).is_some()
+}
+
+fn public_line(name: &KeyName, key: &PublicKey) -> Result<String, Failure> {
+    let line = PublicLine::new(key.clone(), name.as_str());
+    let refused = |error: DecodeError| {
+        Failure::decode("the name cannot label a key", &error, "choose another name")
+    };
+    line.map(|line| line.to_string()).map_err(refused)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(regular: bool, mode: u32, owner: u32) -> Result<(), String> {
-        check_facts(&FileFacts { regular, mode, owner }, 1_000)
-    }
-
-    #[test]
-    fn only_a_private_file_of_the_caller_is_accepted() {
-        assert_eq!(check(true, 0o100_600, 1_000), Ok(()));
-        assert_eq!(check(true, 0o100_400, 1_000), Ok(()));
-        assert!(check(true, 0o100_600, 0).unwrap_err().contains("user 0"));
-        assert!(check(false, 0o600, 1_000).unwrap_err().contains("ordinary"));
-        for mode in [0o640, 0o604, 0o610, 0o601, 0o620, 0o602] {
-            assert!(check(true, mode, 1_000).unwrap_err().contains("mode 06"), "{mode:o}");
-        }
-    }
-
     #[test]
     fn a_name_cannot_leave_the_directory() {
         for name in ["alice", "Alice.2@example-org_x", "0"] {
             assert!(name.parse::<KeyName>().is_ok(), "{name}");
         }
-        for name in ["", ".", "..", "../x", "a/b", "-x", ".key", "a b", "\u{e9}", &"a".repeat(65)] {
+        for name in [
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/b",
+            "-x",
+            ".key",
+            "a b",
+            "a.mldsa44",
+            "\u{e9}",
+            &"a".repeat(65),
+        ] {
             assert!(name.parse::<KeyName>().is_err(), "{name:?}");
         }
     }

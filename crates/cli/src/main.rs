@@ -13,6 +13,7 @@ mod execute;
 mod files;
 mod grants;
 mod interrupt;
+mod keyimport;
 mod keystore;
 mod opening;
 mod packing;

@@ -2,12 +2,13 @@
 
 use kapsule_abi::{ErrorCode, guard};
 use kapsule_format::authoring::{AuthoringError, Draft, Inputs, Source, Text};
-use kapsule_format::key::{KeyFile, Uses};
+use kapsule_format::key::Uses;
 use kapsule_format::manifest::Manifest;
 use kapsule_format::package::{Package, PackageBuilder, PackageId, Scope};
 use kapsule_format::policy::Policy;
 
 use crate::error::Failure;
+use crate::keystore::StoredIdentity;
 use crate::{execute, grants};
 
 /// Text of the authoring files, with their names for messages.
@@ -106,31 +107,34 @@ impl Authoring<'_> {
     }
 }
 
-/// Signs a package and puts the signature into its trailer.
+/// Signs a package with every key of an identity and puts the signatures into its trailer.
 pub(crate) fn sign(
     package: &mut Package,
     scope: Scope,
-    key: &KeyFile,
+    signer: &StoredIdentity,
     insecure_dev: bool,
 ) -> Result<(), Failure> {
     let message = "the package cannot be signed with this key";
-    if guard!("cli.sign.uses", key.uses != Uses::Sign) {
-        let uses = key.uses.names().join(", ");
-        return Err(Failure::new(
-            ErrorCode::KeyFileForm,
-            message,
-            "sign packages with a key made by `kapsule key new NAME`",
-        )
-        .cause(format!("the key is for {uses} only")));
+    for key in &signer.keys {
+        if guard!("cli.sign.uses", key.file.uses != Uses::Sign) {
+            let uses = key.file.uses.names().join(", ");
+            return Err(Failure::new(
+                ErrorCode::KeyFileForm,
+                message,
+                "sign packages with a key made by `kapsule key new NAME`",
+            )
+            .cause(format!("the key is for {uses} only")));
+        }
+        package.sign(scope, &key.file.secret, insecure_dev).map_err(|error| {
+            let hint = match error.code {
+                ErrorCode::TestKeyRefused => "make a key of your own with `kapsule key new NAME`",
+                ErrorCode::KeyidMismatch => {
+                    "pack again with `--key NAME`, or sign as a publisher with `--scope publisher`"
+                }
+                _ => "sign a package that has room for a signature",
+            };
+            Failure::decode(message, &error, hint)
+        })?;
     }
-    package.sign(scope, &key.secret, insecure_dev).map_err(|error| {
-        let hint = match error.code {
-            ErrorCode::TestKeyRefused => "make a key of your own with `kapsule key new NAME`",
-            ErrorCode::KeyidMismatch => {
-                "pack again with `--key NAME`, or sign as a publisher with `--scope publisher`"
-            }
-            _ => "sign a package that has room for a signature",
-        };
-        Failure::decode(message, &error, hint)
-    })
+    Ok(())
 }

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use kapsule_format::DecodeError;
 use kapsule_format::json::{self, Value};
-use kapsule_format::key::{Identity, PublicKey};
+use kapsule_format::key::Identity;
 use kapsule_format::trust::{Role, SCHEMA, Trust};
 
 use crate::error::Failure;
@@ -14,16 +13,16 @@ pub(crate) const DEFAULT_ROLES: [Role; 2] = [Role::Author, Role::Publisher];
 
 /// Builds the canonical bytes of a trust file of serial 1.
 pub(crate) fn encode(
-    keys: &[(String, PublicKey)],
+    identities: &[(String, Identity)],
     packages: &[String],
     roles: &[Role],
 ) -> Result<Vec<u8>, Failure> {
     let packages: BTreeSet<&str> = packages.iter().map(String::as_str).collect();
     let roles: BTreeSet<&str> = roles.iter().map(|role| role.name()).collect();
-    let mut entries: Vec<_> = keys
+    let mut entries: Vec<_> = identities
         .iter()
-        .map(|(name, key)| {
-            let texts = Value::array([key.to_string()]);
+        .map(|(name, identity)| {
+            let texts = Value::array(identity.keys().iter().map(|key| key.to_string()));
             let entry = Value::object([
                 ("keys", texts.clone()),
                 ("name", name.as_str().into()),
@@ -32,14 +31,9 @@ pub(crate) fn encode(
                 ("packages", Value::array(packages.iter().copied())),
                 ("roles", Value::array(roles.iter().copied())),
             ]);
-            let identity = Identity::try_from(key.clone())?;
-            Ok((identity.id(), entry, texts))
+            (identity.id(), entry, texts)
         })
-        .collect::<Result<_, DecodeError>>()
-        .map_err(|error| {
-            let hint = "name keys of other suites than mldsa44";
-            Failure::decode("a key alone is no identity", &error, hint)
-        })?;
+        .collect();
     entries.sort_by_key(|(id, ..)| *id);
     entries.dedup_by_key(|(id, ..)| *id);
     let empty = || Value::Array(Vec::new());

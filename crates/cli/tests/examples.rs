@@ -11,6 +11,11 @@ fn stage() -> Bench {
     let bench = Bench::with_hello();
     bench.ok(&["key", "new", "bob"]);
     fs::copy(bench.path("home/data/keys/bob.pub"), bench.path("bob.pub")).unwrap();
+    bench.write("frank.hex", "0123456789abcdef".repeat(4));
+    let pem = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/import/p256.pem");
+    fs::copy(pem, bench.path("erin.pem")).unwrap();
+    bench.ok(&["key", "new", "grace", "--suite", "secp256k1"]);
+    bench.ok(&["key", "export", "grace", "--secret", "-o", "second.key"]);
     bench.ok(&["key", "trust", "alice", "-o", "trust.json"]);
     bench.write("strict.yaml", "limits:\n  fuel: 1000000\n");
     let manifest = "name: hello\nversion: 0.1.0\nauthor: Alice\nentry: hello.wasm\n";

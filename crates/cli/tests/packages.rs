@@ -17,7 +17,7 @@ fn pack_writes_the_same_bytes_again() {
 fn an_author_key_without_signing_waits_for_sign() {
     let bench = Bench::with_hello();
     bench.ok(&["pack", "hello.toml", "--author-key", "alice", "-o", "later.mod"]);
-    let text = "author key ed25519:";
+    let text = "no author signature by ed25519 key";
     bench.fails(&["run", "later.mod"], 12, "E033_SIGNATURE_MISSING", text);
     bench.ok(&["sign", "later.mod", "--key", "alice"]);
     assert_eq!(bench.read("later.mod"), bench.read("hello.mod"));
@@ -30,7 +30,7 @@ fn a_detached_envelope_counts_like_the_trailer() {
     let before = bench.read("apart.mod");
     let signed = &bench.json(&["sign", "apart.mod", "--key", "alice", "--detached"])[0];
     assert_eq!(bench.read("apart.mod"), before);
-    let envelope = signed["file"].as_str().unwrap();
+    let envelope = signed["files"][0].as_str().unwrap();
     assert!(envelope.starts_with("apart.mod.author-ed25519-"), "{envelope}");
     assert!(bench.ok(&["verify", "apart.mod"]).text().contains("statement       pass"));
     bench.ok(&["run", "apart.mod"]);
@@ -209,4 +209,46 @@ fn dependencies_are_packed_but_cannot_be_run_yet() {
     assert_eq!(object["manifest"]["previous"], id);
     bench.fails(&["run", "needs.mod"], 13, "E203_DEPENDENCY_ABSENT", &id);
     assert_eq!(bench.run(&["pack", "hello.toml", "--depends", "11"]).code, 2);
+}
+
+#[test]
+fn every_key_of_an_identity_signs_and_a_stripped_signature_is_named() {
+    let bench = Bench::with_hello();
+    let suites = ["--suite", "p256", "--suite", "mldsa44", "--suite", "secp256k1"];
+    bench.ok(&[&["key", "new", "carol"], &suites[..]].concat());
+    let packed = &bench.json(&["pack", "hello.toml", "--key", "carol", "-o", "carol.mod"])[0];
+    assert_eq!(packed["signatures"], 3);
+    bench.ok(&["sign", "carol.mod", "--key", "carol", "--scope", "publisher"]);
+    let verified = bench.ok(&["verify", "carol.mod"]);
+    for line in ["author p256 ", "author mldsa44 ", "publisher mldsa44 ", "publisher secp256k1 "] {
+        let found = verified.text().lines().find(|text| text.contains(line)).unwrap();
+        assert!(found.ends_with(": valid"), "{found}");
+    }
+    bench.ok(&["run", "carol.mod"]);
+
+    bench.ok(&["pack", "hello.toml", "--author-key", "carol", "-o", "apart.mod"]);
+    let signed = &bench.json(&["sign", "apart.mod", "--key", "carol", "--detached"])[0];
+    let files = signed["files"].as_array().unwrap();
+    assert_eq!((files.len(), signed["keys"].as_array().unwrap().len()), (3, 3));
+    bench.ok(&["run", "apart.mod"]);
+    let post_quantum = files[1].as_str().unwrap();
+    assert!(post_quantum.starts_with("apart.mod.author-mldsa44-"), "{post_quantum}");
+    std::fs::remove_file(bench.path(post_quantum)).unwrap();
+    let text = "no author signature by mldsa44 key";
+    bench.fails(&["run", "apart.mod"], 12, "E033_SIGNATURE_MISSING", text);
+    let verified = bench.run(&["verify", "apart.mod"]);
+    let lost = verified.text().lines().find(|text| text.contains("author mldsa44 ")).unwrap();
+    assert!(lost.ends_with(": missing"), "{lost}");
+}
+
+#[test]
+fn an_author_who_dropped_a_key_is_not_the_one_that_is_trusted() {
+    let bench = Bench::with_hello();
+    bench.ok(&["key", "add", "alice", "--suite", "mldsa44"]);
+    bench.ok(&["key", "trust", "alice", "-o", "trust.json"]);
+    // Signed before the key was added, by the first key alone.
+    let run = ["run", "hello.mod", "--trust", "trust.json"];
+    bench.fails(&run, 11, "E113_SIGNER_UNTRUSTED", "has mldsa44 key");
+    bench.ok(&["pack", "hello.toml", "--key", "alice", "-o", "whole.mod"]);
+    bench.ok(&["run", "whole.mod", "--trust", "trust.json"]);
 }

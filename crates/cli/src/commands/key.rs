@@ -1,21 +1,28 @@
 //! `kapsule key`
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-use kapsule_format::key::{PublicKey, PublicLine};
+use kapsule_abi::ErrorCode;
+use kapsule_format::key::{Identity, PublicKey, PublicLine, Suite};
 use kapsule_format::trust::Role;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::cli::Context;
 use crate::error::{Done, Failure};
-use crate::keystore::{KeyName, KeyStore, StoredKey};
+use crate::keystore::{self, KeyName, KeyStore, StoredIdentity};
 use crate::text::{Align, facts, table};
-use crate::{files, opening, trustfile};
+use crate::{files, keyimport, opening, trustfile};
 
 const NEW_EXAMPLES: &str = "\
 Examples:
   kapsule key new alice
-  kapsule key new ci-2026 --json";
+  kapsule key new carol --suite p256
+  kapsule key new dave --suite ed25519 --suite mldsa44 --json";
+const ADD_EXAMPLES: &str = "\
+Examples:
+  kapsule key add alice --suite mldsa44";
 const LIST_EXAMPLES: &str = "\
 Examples:
   kapsule key list
@@ -24,36 +31,78 @@ const SHOW_EXAMPLES: &str = "\
 Examples:
   kapsule key show alice
   kapsule key show alice --json";
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  kapsule key import erin erin.pem
+  kapsule key import frank frank.hex --suite secp256k1
+  kapsule key import alice second.key --add";
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  kapsule key export alice
+  kapsule key export alice -o alice-identity.pub
+  kapsule key export alice --secret --suite ed25519 -o alice-copy.key";
 const TRUST_EXAMPLES: &str = "\
 Examples:
   kapsule key trust alice -o trust.json
   kapsule key trust alice --package 'hello*' --role author -o trust.json
   kapsule key trust bob.pub -o -";
 
-/// Greatest size of a `.pub` file in bytes; one takes about 100.
-const PUBLIC_FILE_BYTES_MAX: u64 = 4_096;
+/// Greatest size of a file of public lines in bytes; one of four suites takes about 3,000.
+const PUBLIC_FILE_BYTES_MAX: u64 = 16_384;
+/// Greatest size of a file to import in bytes; PEM of a seed and an expanded key takes about 3,600.
+const IMPORT_BYTES_MAX: u64 = 16_384;
+/// Hex digits of a public key that a list or a table shows.
+const SHOWN_DIGITS: usize = 66;
 
-/// Creates, lists and shows signing keys
+/// Creates, imports, lists and shows signing keys
 ///
-/// Keys are Ed25519 keys in the directory `keys` of the home: `KAPSULE_HOME/data`, else
+/// A name stands for an identity: one key, or several of different suites that all sign.
+/// Suites are ed25519, p256, secp256k1, and mldsa44, which stands beside one of the others.
+/// The files are in the directory `keys` of the home: `KAPSULE_HOME/data`, else
 /// `$XDG_DATA_HOME/kapsule`, else `~/.local/share/kapsule`.
 /// Secret files have mode 0600 and are refused with E507 if anyone else could read them.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     New(NewArgs),
+    Add(AddArgs),
     List(ListArgs),
     Show(ShowArgs),
+    Import(ImportArgs),
+    Export(ExportArgs),
     Trust(TrustArgs),
 }
 
-/// Creates a key from fresh random bytes
+/// Creates an identity from fresh random bytes
 ///
-/// Writes `NAME.key` (secret, mode 0600) and `NAME.pub`, and overwrites nothing.
+/// Writes `NAME.key` (secret, mode 0600) and `NAME.pub` for the first key, `NAME.SUITE.key` and
+/// `NAME.SUITE.pub` for every further one, and overwrites nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = NEW_EXAMPLES)]
 pub(crate) struct NewArgs {
-    /// Name of the key: letters, digits and `@._-`
+    /// Name of the identity: letters, digits and `@._-`
     name: KeyName,
+    /// Suite of the key; given several times, the identity has a key of each
+    #[arg(
+        long = "suite",
+        value_name = "SUITE",
+        value_parser = decode_suite,
+        default_values_t = [Suite::Ed25519]
+    )]
+    suites: Vec<Suite>,
+}
+
+/// Adds a key of another suite to an identity
+///
+/// All keys of an identity sign, so the identity that gains a key is another one: packages and
+/// trust files that name the old one do not mean the new one.
+#[derive(Debug, clap::Args)]
+#[command(after_help = ADD_EXAMPLES)]
+pub(crate) struct AddArgs {
+    /// Name of the identity
+    name: KeyName,
+    /// Suite of the new key
+    #[arg(long, value_name = "SUITE", value_parser = decode_suite)]
+    suite: Suite,
 }
 
 /// Lists the keys of the home
@@ -61,14 +110,58 @@ pub(crate) struct NewArgs {
 #[command(after_help = LIST_EXAMPLES)]
 pub(crate) struct ListArgs {}
 
-/// Shows the public part of a key
+/// Shows the public part of an identity
 ///
-/// The secret is never printed.
+/// No secret is printed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = SHOW_EXAMPLES)]
 pub(crate) struct ShowArgs {
-    /// Name of the key
+    /// Name of the identity
     name: KeyName,
+}
+
+/// Imports a secret key
+///
+/// The file is a key file of this command, 64 hex digits (the seed of ed25519 and mldsa44, the
+/// scalar of p256 and secp256k1), or PEM of PKCS#8 or SEC 1 without a password.
+/// Published test keys are refused.
+#[derive(Debug, clap::Args)]
+#[command(after_help = IMPORT_EXAMPLES)]
+pub(crate) struct ImportArgs {
+    /// Name of the identity
+    name: KeyName,
+    /// File with the secret, `-` for stdin
+    file: PathBuf,
+    /// Suite of the key; needed for hex, compared otherwise
+    #[arg(long, value_name = "SUITE", value_parser = decode_suite)]
+    suite: Option<Suite>,
+    /// Add the key to an identity that exists
+    #[arg(long)]
+    add: bool,
+    /// Import a published test key, with which anyone can sign
+    #[arg(long)]
+    insecure_dev: bool,
+}
+
+/// Writes an identity for others, or a copy of a secret
+///
+/// Without `--secret` one line for each key, which `key trust` takes.
+/// With `--secret` the key file of one key, which `key import` takes; a file has mode 0600 and is
+/// never overwritten.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXPORT_EXAMPLES)]
+pub(crate) struct ExportArgs {
+    /// Name of the identity
+    name: KeyName,
+    /// Write the secret of one key
+    #[arg(long)]
+    secret: bool,
+    /// Suite of the secret; needed if the identity has several keys
+    #[arg(long, value_name = "SUITE", value_parser = decode_suite, requires = "secret")]
+    suite: Option<Suite>,
+    /// File to write, `-` for stdout
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
 }
 
 /// Writes a trust file that lists keys
@@ -79,7 +172,7 @@ pub(crate) struct ShowArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = TRUST_EXAMPLES)]
 pub(crate) struct TrustArgs {
-    /// Names of keys of the home, or paths of `.pub` files
+    /// Names of identities of the home, or paths of `.pub` files
     #[arg(required = true, value_name = "KEY")]
     keys: Vec<String>,
     /// Packages that the keys are trusted for; a final `*` stands for any rest
@@ -105,25 +198,126 @@ fn decode_role(name: &str) -> Result<Role, String> {
     })
 }
 
+fn decode_suite(name: &str) -> Result<Suite, String> {
+    Suite::from_name(name).map_err(|_| {
+        let names = Suite::ALL.map(Suite::name).join(", ");
+        format!("suites are {names}")
+    })
+}
+
 pub(super) fn run(context: &Context, command: &Command) -> Done {
     match command {
         Command::New(args) => new(context, args),
+        Command::Add(args) => add(context, args),
         Command::List(_) => list(context),
         Command::Show(args) => show(context, args),
+        Command::Import(args) => import(context, args),
+        Command::Export(args) => export(context, args),
         Command::Trust(args) => trust(context, args),
     }
 }
 
 fn new(context: &Context, args: &NewArgs) -> Done {
-    let key = context.keys()?.create(&args.name, opening::now_ms())?;
-    print(context, &key)?;
-    context.ui.say("the secret file is the only copy; without it nobody can sign as this identity");
+    let suites: BTreeSet<Suite> = args.suites.iter().copied().collect();
+    let now_ms = opening::now_ms();
+    let keys: Result<_, Failure> =
+        suites.into_iter().map(|suite| keystore::generate(suite, now_ms)).collect();
+    let identity = context.keys()?.create(&args.name, keys?)?;
+    print(context, &identity)?;
+    let files = if identity.keys.len() == 1 { "file is" } else { "files are" };
+    context.ui.say(&format!(
+        "the secret {files} the only copy; without it nobody can sign as this identity"
+    ));
     Ok(0)
 }
 
+fn add(context: &Context, args: &AddArgs) -> Done {
+    let key = keystore::generate(args.suite, opening::now_ms())?;
+    let identity = context.keys()?.add(&args.name, key)?;
+    print(context, &identity)?;
+    say_changed(context, &args.name);
+    Ok(0)
+}
+
+fn say_changed(context: &Context, name: &KeyName) {
+    context.ui.say(&format!(
+        "{} is another identity now; pack and sign again, and list it in trust files anew",
+        name.as_str()
+    ));
+}
+
+fn import(context: &Context, args: &ImportArgs) -> Done {
+    let keys = context.keys()?;
+    let bytes = files::read(&args.file, "secret key", IMPORT_BYTES_MAX).map(Zeroizing::new)?;
+    let file = keyimport::read(&bytes, args.suite, opening::now_ms()).map_err(|error| {
+        let hint = "name a key file, PEM of PKCS#8 or SEC 1, or 64 hex digits with --suite";
+        Failure::decode(format!("{} cannot be imported", files::name(&args.file)), &error, hint)
+    })?;
+    keystore::refuse_test_key(file.secret.public(), args.insecure_dev)?;
+    let identity = match args.add {
+        true => keys.add(&args.name, file)?,
+        false => keys.create(&args.name, vec![file])?,
+    };
+    print(context, &identity)?;
+    if args.add {
+        say_changed(context, &args.name);
+    }
+    Ok(0)
+}
+
+fn export(context: &Context, args: &ExportArgs) -> Done {
+    files::check_writable(&args.output)?;
+    let identity = context.keys()?.load(&args.name)?;
+    if context.ui.json() && files::is_dash(&args.output) {
+        let hint = "name a file with -o";
+        return Err(Failure::usage("--json and `-o -` both need stdout", hint));
+    }
+    if args.secret {
+        let file = chosen(&identity, args.suite)?;
+        if files::is_dash(&args.output) {
+            context.ui.data(&file)?;
+        } else {
+            files::create_new(&args.output, 0o600, &file)
+                .map_err(|error| keystore::not_created(&args.output, &error))?;
+        }
+    } else {
+        files::write(&context.ui, &args.output, identity.public_lines()?.as_bytes())?;
+    }
+    if context.ui.json() {
+        context.ui.object(&json!({
+            "schema": "kapsule/cli-key-export/1",
+            "file": args.output.display().to_string(),
+            "identity": identity.identity.id().to_string(),
+            "secret": args.secret,
+        }))?;
+    }
+    Ok(0)
+}
+
+/// Encodes the key file of the suite that was asked for, or of the only key.
+fn chosen(identity: &StoredIdentity, suite: Option<Suite>) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let key = match (suite, identity.keys.as_slice()) {
+        (Some(suite), _) => identity.key(suite),
+        (None, [only]) => Some(only),
+        (None, _) => {
+            let suites: Vec<&str> =
+                identity.keys.iter().map(|key| key.public().suite().name()).collect();
+            let hint = format!("choose one of {} with --suite", suites.join(", "));
+            let message = format!("{} has {} secrets", identity.name.as_str(), suites.len());
+            return Err(Failure::usage(message, hint));
+        }
+    };
+    let key = key.ok_or_else(|| {
+        let message = format!("{} has no key of this suite", identity.name.as_str());
+        let hint = "show its keys with `kapsule key show NAME`";
+        Failure::new(ErrorCode::KeyNotFound, message, hint)
+    })?;
+    Ok(key.file.encode())
+}
+
 fn show(context: &Context, args: &ShowArgs) -> Done {
-    let key = context.keys()?.load(&args.name)?;
-    print(context, &key)?;
+    let identity = context.keys()?.load(&args.name)?;
+    print(context, &identity)?;
     Ok(0)
 }
 
@@ -135,7 +329,7 @@ fn list(context: &Context) -> Done {
         let found = keys.load(name);
         if context.ui.json() {
             context.ui.object(&match &found {
-                Ok(key) => to_json(key),
+                Ok(identity) => to_json(identity),
                 Err(failure) => json!({
                     "schema": "kapsule/cli-key/1",
                     "name": name.as_str(),
@@ -143,11 +337,13 @@ fn list(context: &Context) -> Done {
                 }),
             })?;
         }
-        let about = match &found {
-            Ok(key) => key.public().to_string(),
-            Err(failure) => failure.kind.to_string(),
-        };
-        rows.push(vec![name.as_str().to_owned(), about]);
+        let name = name.as_str().to_owned();
+        match &found {
+            Ok(identity) => {
+                rows.extend(identity.keys.iter().map(|key| vec![name.clone(), shown(key.public())]))
+            }
+            Err(failure) => rows.push(vec![name, failure.kind.to_string()]),
+        }
     }
     if !context.ui.json() {
         context.ui.text(&table(&[Align::Left, Align::Left], &rows))?;
@@ -159,31 +355,52 @@ fn list(context: &Context) -> Done {
     Ok(0)
 }
 
-fn print(context: &Context, key: &StoredKey) -> Result<(), Failure> {
-    if context.ui.json() {
-        return context.ui.object(&to_json(key));
+/// Returns the text of a key, cut where it is too long for a line.
+fn shown(key: &PublicKey) -> String {
+    let text = key.to_string();
+    let start = key.suite().name().len() + 1;
+    match text.get(..start + SHOWN_DIGITS) {
+        Some(cut) if cut.len() < text.len() => format!("{cut}.. ({} bytes)", key.as_bytes().len()),
+        _ => text,
     }
-    context.ui.text(&facts(&[
-        ("name", key.name.as_str().to_owned()),
-        ("public", key.public().to_string()),
-        ("key id", key.public().id().to_string()),
-        ("identity", key.identity().to_string()),
-        ("uses", key.file.uses.names().join(", ")),
-        ("created", format!("{} ms since 1970", key.file.created_ms)),
-        ("file", key.path.display().to_string()),
-    ]))
 }
 
-fn to_json(key: &StoredKey) -> Value {
+fn print(context: &Context, identity: &StoredIdentity) -> Result<(), Failure> {
+    if context.ui.json() {
+        return context.ui.object(&to_json(identity));
+    }
+    let mut rows = vec![
+        ("name", identity.name.as_str().to_owned()),
+        ("identity", identity.identity.id().to_string()),
+    ];
+    for key in &identity.keys {
+        rows.extend([
+            ("public", shown(key.public())),
+            ("key id", key.public().id().to_string()),
+            ("uses", key.file.uses.names().join(", ")),
+            ("created", format!("{} ms since 1970", key.file.created_ms)),
+            ("file", key.path.display().to_string()),
+        ]);
+    }
+    context.ui.text(&facts(&rows))
+}
+
+fn to_json(identity: &StoredIdentity) -> Value {
+    let keys = identity.keys.iter().map(|key| {
+        json!({
+            "suite": key.public().suite().name(),
+            "public": key.public().to_string(),
+            "keyid": key.public().id().to_string(),
+            "uses": key.file.uses.names(),
+            "created_ms": key.file.created_ms.to_string(),
+            "file": key.path.display().to_string(),
+        })
+    });
     json!({
         "schema": "kapsule/cli-key/1",
-        "name": key.name.as_str(),
-        "public": key.public().to_string(),
-        "keyid": key.public().id().to_string(),
-        "identity": key.identity().to_string(),
-        "uses": key.file.uses.names(),
-        "created_ms": key.file.created_ms.to_string(),
-        "file": key.path.display().to_string(),
+        "name": identity.name.as_str(),
+        "identity": identity.identity.id().to_string(),
+        "keys": keys.collect::<Vec<_>>(),
     })
 }
 
@@ -210,20 +427,18 @@ fn trust(context: &Context, args: &TrustArgs) -> Done {
     Ok(0)
 }
 
-/// Finds a public key: a path if the name has a slash or ends in `.pub`, else a key of the home.
-fn find(keys: &KeyStore, name: &str) -> Result<(String, PublicKey), Failure> {
+/// Finds an identity: a path if the name has a slash or ends in `.pub`, else one of the home.
+fn find(keys: &KeyStore, name: &str) -> Result<(String, Identity), Failure> {
     if !name.contains('/') && !name.ends_with(".pub") {
         let parsed: Result<KeyName, String> = name.parse();
         let hint = "name a key of `kapsule key list`, or the path of a `.pub` file";
         let parsed = parsed
             .map_err(|cause| Failure::usage(format!("{name:?} names no key"), hint).cause(cause))?;
-        return keys.load(&parsed).map(|key| (name.to_owned(), key.public().clone()));
+        return Ok((name.to_owned(), keys.load(&parsed)?.identity));
     }
-    let bytes = files::read(name.as_ref(), "public key", PUBLIC_FILE_BYTES_MAX)?;
-    let line: Result<PublicLine, _> = String::from_utf8_lossy(&bytes).parse();
-    let line = line.map_err(|error| {
-        let hint = "name a `.pub` file as `kapsule key new` writes it";
-        Failure::decode(format!("{name} is no public key"), &error, hint)
-    })?;
-    Ok((line.label().to_owned(), line.key().clone()))
+    let bytes = files::read(Path::new(name), "public key", PUBLIC_FILE_BYTES_MAX)?;
+    PublicLine::parse_identity(&String::from_utf8_lossy(&bytes)).map_err(|error| {
+        let hint = "name a file as `kapsule key new` or `kapsule key export` writes it";
+        Failure::decode(format!("{name} is no public identity"), &error, hint)
+    })
 }

@@ -35,8 +35,8 @@ A manifest in TOML:
 /// The manifest is TOML, YAML or JSON, as its name ends in `.toml`, `.yaml`, `.yml` or `.json`.
 /// Policy keys stand in it or in a file of their own.
 /// Equal facts give equal bytes in each syntax.
-/// With `--key` the key becomes the author of the package and signs it; without a key the package
-/// is unsigned, and nobody vouches for it.
+/// With `--key` the identity of that name becomes the author of the package and signs it with each
+/// of its keys; without a key the package is unsigned, and nobody vouches for it.
 /// A module that no host could run is refused here already.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -52,10 +52,10 @@ pub(crate) struct Args {
     /// Package to write; by default the name of the package with `.mod`
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Key of the author, who signs
+    /// Name of the author, who signs with every key
     #[arg(long, value_name = "NAME")]
     key: Option<KeyName>,
-    /// Key of the author without signing; sign later with `kapsule sign`
+    /// Name of the author without signing; sign later with `kapsule sign`
     #[arg(long, value_name = "NAME", conflicts_with = "key")]
     author_key: Option<KeyName>,
     /// `capsule_hash` of the package that this one replaces
@@ -78,10 +78,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
         Some(name) => Some(context.keys()?.load(name)?),
         None => None,
     };
-    let author_keys: Vec<PublicKey> = author.iter().map(|key| key.public().clone()).collect();
+    let author_keys: Vec<PublicKey> =
+        author.iter().flat_map(|author| author.identity.keys()).cloned().collect();
     let mut package = pack(args, &author_keys)?;
     if let (Some(_), Some(author)) = (&args.key, &author) {
-        packing::sign(&mut package, Scope::Author, &author.file, false)?;
+        packing::sign(&mut package, Scope::Author, author, false)?;
     }
     let default = || PathBuf::from(format!("{}.mod", package.manifest().name));
     let output = args.output.clone().unwrap_or_else(default);

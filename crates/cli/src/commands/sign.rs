@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use kapsule_abi::ErrorCode;
+use kapsule_format::key::{Identity, PublicKey};
 use kapsule_format::package::{EnvelopeName, Package, Scope};
 use serde_json::json;
 
@@ -20,9 +20,10 @@ Examples:
 
 /// Signs a package
 ///
+/// Every key of the identity signs, so one name may give several signatures.
 /// An author signs what the package is (`core_hash`) and has to be named by its manifest; a
 /// publisher signs this very file (`capsule_hash`).
-/// The signature goes into the trailer of the file, or with `--detached` into an envelope beside
+/// The signatures go into the trailer of the file, or with `--detached` into envelopes beside
 /// it, `X.mod.<scope>-<suite>-<keyid>.dsse.json`, which `verify` and `run` find by its name.
 /// Neither changes a hash of the package.
 #[derive(Debug, clap::Args)]
@@ -30,13 +31,13 @@ Examples:
 pub(crate) struct Args {
     /// Package to sign
     package: PathBuf,
-    /// Key to sign with
+    /// Name of the identity to sign with
     #[arg(long, value_name = "NAME")]
     key: KeyName,
     /// What to sign as: `author` or `publisher`
     #[arg(long, value_name = "SCOPE", default_value = "author", value_parser = decode_scope)]
     scope: Scope,
-    /// Write an envelope beside the package and leave the package as it is
+    /// Write envelopes beside the package and leave the package as it is
     #[arg(long)]
     detached: bool,
     /// Sign with a published test key, which proves nothing
@@ -53,49 +54,63 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
         let hint = "name the package file";
         return Err(Failure::usage("a package from stdin cannot be signed in place", hint));
     }
-    let key = context.keys()?.load(&args.key)?;
+    let signer = context.keys()?.load(&args.key)?;
     let mut package = opening::decode(&Files::read(&args.package)?)?;
-    packing::sign(&mut package, args.scope, &key.file, args.insecure_dev)?;
-    let (path, bytes) = if args.detached {
-        envelope(args, &package, key.public())?
+    packing::sign(&mut package, args.scope, &signer, args.insecure_dev)?;
+    let files = if args.detached {
+        envelopes(args, &package, &signer.identity)
     } else {
-        (args.package.clone(), package.encode())
+        vec![(args.package.clone(), package.encode())]
     };
-    files::write(&context.ui, &path, &bytes)?;
+    for (path, bytes) in &files {
+        files::write(&context.ui, path, bytes)?;
+    }
+    report(context, args, &package, &signer.identity, &files)
+}
+
+/// A file to write: its path and its bytes.
+type Written = (PathBuf, Vec<u8>);
+
+fn report(
+    context: &Context,
+    args: &Args,
+    package: &Package,
+    signer: &Identity,
+    files: &[Written],
+) -> Done {
+    let paths: Vec<String> = files.iter().map(|(path, _)| path.display().to_string()).collect();
     if context.ui.json() {
+        let key =
+            |key: &PublicKey| json!({"suite": key.suite().name(), "keyid": key.id().to_string()});
         context.ui.object(&json!({
             "schema": "kapsule/cli-sign/1",
-            "file": path.display().to_string(),
+            "files": paths,
             "scope": args.scope.name(),
-            "keyid": key.public().id().to_string(),
-            "identity": key.identity().to_string(),
+            "keys": signer.keys().iter().map(key).collect::<Vec<_>>(),
+            "identity": signer.id().to_string(),
             "capsule_hash": package.capsule_hash().to_string(),
         }))?;
-    } else {
-        context.ui.say(&format!(
-            "signed {} {} as {} with {}, into {}",
-            package.manifest().name,
-            package.manifest().version,
-            args.scope,
-            key.public(),
-            path.display(),
-        ));
+        return Ok(0);
     }
+    let keys: Vec<String> = signer.keys().iter().map(PublicKey::brief).collect();
+    context.ui.say(&format!(
+        "signed {} {} as {} with {}, into {}",
+        package.manifest().name,
+        package.manifest().version,
+        args.scope,
+        keys.join(" and "),
+        paths.join(" and "),
+    ));
     Ok(0)
 }
 
-/// Returns name and bytes of the envelope of the signature by this key.
-fn envelope(
-    args: &Args,
-    package: &Package,
-    key: &kapsule_format::key::PublicKey,
-) -> Result<(PathBuf, Vec<u8>), Failure> {
-    let own = EnvelopeName { scope: args.scope, suite: key.suite(), keyid: key.id() };
-    let found = package.to_envelopes().into_iter().find(|(name, _)| *name == own);
-    let (name, envelope) = found.ok_or_else(|| {
-        let hint = "report this as a bug";
-        Failure::new(ErrorCode::SignatureMissing, "the signature is not in the package", hint)
-    })?;
+/// Returns the envelopes of the signatures by these keys, to be written beside the package.
+fn envelopes(args: &Args, package: &Package, signer: &Identity) -> Vec<Written> {
+    let name =
+        |key: &PublicKey| EnvelopeName { scope: args.scope, suite: key.suite(), keyid: key.id() };
+    let own: Vec<EnvelopeName> = signer.keys().iter().map(name).collect();
     let file = args.package.file_name().unwrap_or_default().to_string_lossy();
-    Ok((args.package.with_file_name(name.file_name(&file)), envelope.encode()))
+    let found = package.to_envelopes().into_iter().filter(|(name, _)| own.contains(name));
+    let path = |name: EnvelopeName| args.package.with_file_name(name.file_name(&file));
+    found.map(|(name, envelope)| (path(name), envelope.encode())).collect()
 }

@@ -123,6 +123,10 @@ fn derived(report: &Report) -> String {
     put("core_hash", known.core_hash.as_ref().map(ToString::to_string));
     put("author", known.author.as_ref().map(ToString::to_string));
     put("signers", Some(list(known.signers.iter().map(ToString::to_string).collect())));
+    for fact in &known.signatures {
+        let text = format!("{} {} {}: {}", fact.scope, fact.suite, fact.keyid, fact.state);
+        put("signature", Some(text));
+    }
     let unknown = known.unknown_signers.iter().map(ToString::to_string).collect();
     put("unknown keys", Some(list(unknown)));
     table(&[Align::Left, Align::Left], &rows)

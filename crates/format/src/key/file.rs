@@ -10,7 +10,7 @@ use data_encoding::HEXLOWER;
 use kapsule_abi::{ErrorCode, guard};
 use zeroize::Zeroizing;
 
-use super::{PublicKey, SecretKey, Suite};
+use super::{Identity, PublicKey, SecretKey, Suite};
 use crate::DecodeError;
 use crate::json::{self, Fields, Value};
 
@@ -190,6 +190,23 @@ impl PublicLine {
             return Err(malformed("label is not 1 to 64 of the characters A-Z a-z 0-9 @ . _ -"));
         }
         Ok(Self { key, label })
+    }
+
+    /// Reads the lines of one identity, in order of their suite, and their common label.
+    ///
+    /// # Errors
+    /// E509 for no line or labels that differ; else as [`PublicLine::from_str`] and
+    /// [`Identity::new`].
+    pub fn parse_identity(text: &str) -> Result<(String, Identity), DecodeError> {
+        let lines = text.split_inclusive('\n').map(str::parse);
+        let lines: Vec<Self> = lines.collect::<Result<_, _>>()?;
+        let label = lines.first().map(|line| line.label.clone()).unwrap_or_default();
+        let foreign = lines.iter().any(|line| line.label != label);
+        if guard!("format.key.labels", lines.is_empty() || foreign) {
+            return Err(malformed("found no line, or lines with several labels"));
+        }
+        let identity = Identity::new(lines.into_iter().map(|line| line.key).collect())?;
+        Ok((label, identity))
     }
 
     /// Returns the key.
