@@ -68,25 +68,64 @@ impl FromStr for Profile {
 
 /// Returns the feature that an operator belongs to, or `None` if the profile has it.
 pub(crate) fn operator_feature(operator: &Operator<'_>, profile: Profile) -> Option<&'static str> {
-    let (proposal, visitor) = proposal_of(operator);
-    let feature = match proposal {
-        "mvp" if visitor.contains("_f32") || visitor.contains("_f64") => "float",
-        "mvp" | "sign_extension" => return typed_block_feature(operator, profile),
-        "saturating_float_to_int" => "float",
-        "bulk_memory" => match operator {
+    let feature = match proposal_of(operator) {
+        Proposal::Integer => return typed_block_feature(operator, profile),
+        Proposal::Float => "float",
+        Proposal::BulkMemory => match operator {
             Operator::MemoryCopy { .. } | Operator::MemoryFill { .. } => return None,
             Operator::MemoryInit { .. } | Operator::DataDrop { .. } => "passive-data",
             _ => "table-mutation",
         },
-        "reference_types" => match operator {
+        Proposal::ReferenceTypes => match operator {
             Operator::TableSet { .. } | Operator::TableGrow { .. } | Operator::TableFill { .. } => {
                 "table-mutation"
             }
             _ => "reference-types",
         },
-        other => proposal_name(other),
+        Proposal::Other(name) => proposal_name(name),
     };
     outside(feature, profile)
+}
+
+/// The proposals that the profiles take operators from, and the others by name.
+#[derive(Clone, Copy)]
+enum Proposal {
+    Integer,
+    Float,
+    BulkMemory,
+    ReferenceTypes,
+    Other(&'static str),
+}
+
+impl Proposal {
+    /// Sorts an operator by the names of its proposal and its visitor; evaluated while compiling,
+    /// since it would cost more than validating the operator.
+    const fn of(proposal: &'static str, visitor: &str) -> Self {
+        match proposal.as_bytes() {
+            b"mvp" if contains(visitor, b"_f32") || contains(visitor, b"_f64") => Self::Float,
+            b"mvp" | b"sign_extension" => Self::Integer,
+            b"saturating_float_to_int" => Self::Float,
+            b"bulk_memory" => Self::BulkMemory,
+            b"reference_types" => Self::ReferenceTypes,
+            _ => Self::Other(proposal),
+        }
+    }
+}
+
+const fn contains(text: &str, part: &[u8; 4]) -> bool {
+    let text = text.as_bytes();
+    let mut start = 0;
+    while start + part.len() <= text.len() {
+        let mut matched = 0;
+        while matched < part.len() && text[start + matched] == part[matched] {
+            matched += 1;
+        }
+        if matched == part.len() {
+            return true;
+        }
+        start += 1;
+    }
+    false
 }
 
 fn typed_block_feature(operator: &Operator<'_>, profile: Profile) -> Option<&'static str> {
@@ -118,11 +157,13 @@ fn proposal_name(proposal: &'static str) -> &'static str {
 macro_rules! define_proposal_of {
     ($( @$proposal:ident $op:ident $({ $($field:ident: $field_type:ty),* })?
         => $visit:ident ($($annotation:tt)*) )*) => {
-        /// Returns the proposal and the visitor name of an operator.
-        fn proposal_of(operator: &Operator<'_>) -> (&'static str, &'static str) {
+        /// Returns the proposal of an operator.
+        fn proposal_of(operator: &Operator<'_>) -> Proposal {
             match operator {
-                $(Operator::$op { .. } => (stringify!($proposal), stringify!($visit)),)*
-                _ => ("unknown", "unknown"),
+                $(Operator::$op { .. } => {
+                    const { Proposal::of(stringify!($proposal), stringify!($visit)) }
+                })*
+                _ => Proposal::Other("unknown"),
             }
         }
     };

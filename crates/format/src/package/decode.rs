@@ -180,6 +180,13 @@ impl<'a> Raw<'a> {
         Ok(())
     }
 
+    /// Takes the package out of a file that passed every check, without hashing it again.
+    pub(crate) fn open(self) -> Result<Package, DecodeError> {
+        let (signatures, dependencies) = (self.signatures()?, self.dependencies()?);
+        let (manifest, policy) = (self.manifest()?, self.policy()?);
+        Ok(self.into_package(manifest, policy, dependencies, signatures))
+    }
+
     pub(super) fn into_package(
         self,
         manifest: Manifest,

@@ -109,3 +109,17 @@ fn sizes_that_cannot_be_consistent_are_refused() {
     assert!(!verify_consistency(0, &root, 1, &root, &[]), "the old tree is empty");
     assert!(!verify_consistency(2, &root, 1, &root, &[]), "the old tree is larger");
 }
+
+#[test]
+fn zero_pieces_are_known_without_hashing() {
+    let zeros = [0; 2 * CHUNK_BYTES];
+    for length in [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES] {
+        let bytes = &zeros[..length];
+        assert_eq!(chunk_root(bytes), root(bytes.chunks(CHUNK_BYTES)), "{length} bytes");
+    }
+    for place in [0, 4_095, 4_096, CHUNK_BYTES - 1] {
+        let mut bytes = zeros[..CHUNK_BYTES].to_vec();
+        bytes[place] = 1;
+        assert_eq!(chunk_root(&bytes), root([&bytes]), "a byte at {place}");
+    }
+}

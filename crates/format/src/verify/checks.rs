@@ -11,7 +11,7 @@ use kapsule_abi::{ErrorCode, guard};
 use super::report::{
     Artefact, Check, CheckName, CheckResult, Facts, Level, Report, SignatureFact, SignatureState,
 };
-use super::{Unverified, Verified, signer};
+use super::{Verified, signer};
 use crate::DecodeError;
 use crate::envelope::{Envelope, Expected, verify_statement};
 use crate::hash::sha256;
@@ -61,13 +61,26 @@ pub fn package(
     now_ms: Option<u64>,
     options: &Options<'_>,
 ) -> Report {
+    examine(bytes, trust, now_ms, options).0
+}
+
+/// Reports every check, and returns the file with its hashes where it could be taken apart.
+fn examine<'a>(
+    bytes: &'a [u8],
+    trust: Option<&Trust>,
+    now_ms: Option<u64>,
+    options: &Options<'_>,
+) -> (Report, Option<Raw<'a>>) {
     match Raw::read(bytes) {
-        Ok(raw) => Session::new(raw, options).run(trust, now_ms),
+        Ok(raw) => {
+            let report = Session::new(&raw, options).run(trust, now_ms);
+            (report, Some(raw))
+        }
         Err(error) => {
             let check = failed(CheckName::Form, &error);
             let facts = Facts { insecure_dev: options.insecure_dev, ..Facts::default() };
             let artefact = Artefact::Unknown(sha256(bytes));
-            Report::new(artefact, [check].into(), facts, options.required)
+            (Report::new(artefact, [check].into(), facts, options.required), None)
         }
     }
 }
@@ -82,13 +95,13 @@ pub fn load(
     now_ms: Option<u64>,
     options: &Options<'_>,
 ) -> Result<(Verified<Package>, Report), Box<Report>> {
-    let report = package(bytes, trust, now_ms, options);
+    let (report, raw) = examine(bytes, trust, now_ms, options);
     if guard!("format.verify.accepted", !report.is_accepted()) {
         return Err(Box::new(report));
     }
-    match Package::decode(bytes).map(Unverified::into_inner) {
-        Ok(package) => Ok((Verified(package), report)),
-        Err(_) => Err(Box::new(report)),
+    match raw.map(Raw::open) {
+        Some(Ok(package)) => Ok((Verified(package), report)),
+        _ => Err(Box::new(report)),
     }
 }
 
@@ -118,14 +131,14 @@ const fn check_of(code: ErrorCode) -> CheckName {
 
 /// One verification: the file and what the checks found so far.
 struct Session<'a> {
-    raw: Raw<'a>,
+    raw: &'a Raw<'a>,
     options: &'a Options<'a>,
     checks: BTreeMap<CheckName, Check>,
     facts: Facts,
 }
 
 impl<'a> Session<'a> {
-    fn new(raw: Raw<'a>, options: &'a Options<'a>) -> Self {
+    fn new(raw: &'a Raw<'a>, options: &'a Options<'a>) -> Self {
         let facts = Facts {
             body_sha256: Some(sha256(raw.body())),
             capsule_hash: Some(raw.capsule_hash()),
