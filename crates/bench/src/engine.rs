@@ -1,7 +1,9 @@
 //! The engine: what metering costs, what a first run costs, what a warm call costs.
 
 mod cold;
+mod hostcall;
 mod metering;
+mod resident;
 mod warm;
 
 use kapsule_engine::{Backend, Job, JobOptions};
@@ -15,14 +17,31 @@ const FUEL: u64 = 1 << 50;
 /// Memory that every program here fits in, in bytes.
 const MEMORY_BYTES: u64 = 1 << 26;
 
-/// Runs every measurement and returns the lines of the report.
-pub(crate) fn measure() -> Result<Vec<String>, String> {
+/// One part of the report.
+type Section = (&'static str, fn() -> Result<Vec<String>, String>);
+
+const SECTIONS: &[Section] = &[
+    ("metering", metering::measure),
+    ("cold", cold::measure),
+    ("warm", warm::measure),
+    ("hostcall", hostcall::measure),
+    ("resident", resident::measure),
+];
+
+/// Runs the measurements with these names, or every one, and returns the lines of the report.
+pub(crate) fn measure(names: &[&str]) -> Result<Vec<String>, String> {
+    let known: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
+        return Err(format!("found section {unknown:?}, allowed are {known:?}"));
+    }
     let mut lines = vec![
         "All ratios: ours over the peer, measured in turn in this run; lower is better.".to_owned(),
     ];
-    lines.extend(metering::measure()?);
-    lines.extend(cold::measure()?);
-    lines.extend(warm::measure()?);
+    for (name, section) in SECTIONS {
+        if names.is_empty() || names.contains(name) {
+            lines.extend(section()?);
+        }
+    }
     Ok(lines)
 }
 
@@ -37,9 +56,9 @@ fn policy() -> Policy {
         hostcalls: Vec::new(),
         kinds: Vec::new(),
         limits: Limits {
-            calls: 1_000,
+            calls: 1_000_000,
             fuel: FUEL,
-            log_bytes: 1_024,
+            log_bytes: 1 << 30,
             memory_bytes: MEMORY_BYTES,
             output_bytes: 1_024,
             storage_bytes: 0,

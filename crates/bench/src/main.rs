@@ -14,8 +14,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let measured = match arguments.as_slice() {
-        ["engine"] => engine::measure(),
-        _ => Err("usage: kapsule-bench engine".to_owned()),
+        ["engine", sections @ ..] => engine::measure(sections),
+        _ => Err("usage: kapsule-bench engine [SECTION]...".to_owned()),
     };
     match measured {
         Ok(lines) => {

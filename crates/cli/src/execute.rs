@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use kapsule_abi::{ErrorCode, Limit, Outcome, guard};
 use kapsule_engine::{
-    Backend, Compiled, HostError, Job, JobOptions, MemoryHost, Replay, ReplayOptions, Run, RunError,
+    Backend, CodeOrigin, Compiled, HostError, HotCode, Job, JobOptions, MemoryHost, Replay,
+    ReplayOptions, Run, RunError,
 };
 use kapsule_format::manifest::Abi;
 use kapsule_format::package::Package;
@@ -14,6 +15,7 @@ use kapsule_format::policy::Policy;
 use kapsule_format::transcript::Transcript;
 use kapsule_meter::{MeteredModule, Options, Profile};
 
+use crate::codecache::CodeCache;
 use crate::error::Failure;
 use crate::{grants, interrupt};
 
@@ -49,6 +51,7 @@ pub(crate) struct Loaded<'a> {
     /// Its metered module.
     pub(crate) module: MeteredModule,
     profile: Profile,
+    cache: Option<CodeCache>,
 }
 
 /// Validates and meters the module of a package.
@@ -74,7 +77,7 @@ pub(crate) fn load<'a>(name: &'a str, package: &'a Package) -> Result<Loaded<'a>
         exec.profile.name().parse().map_err(|error| module_refused(name, &error))?;
     let module = kapsule_meter::meter(package.payload(), &Options::new(profile))
         .map_err(|error| module_refused(name, &error))?;
-    Ok(Loaded { name, package, module, profile })
+    Ok(Loaded { name, package, module, profile, cache: None })
 }
 
 /// Returns the failure of a module that metering refuses.
@@ -127,7 +130,12 @@ impl Loaded<'_> {
         let job = self.job(request)?;
         let start = Instant::now();
         let ran = match request.engine {
-            Engine::Auto => kapsule_engine::run_auto(&self.module, &job, host),
+            Engine::Auto => {
+                let ready = self.cached();
+                let compile = &mut |module: &_, backend| self.compile_and_keep(module, backend);
+                let code = HotCode { ready: ready.as_ref(), compile };
+                kapsule_engine::run_auto_with(&self.module, &job, host, code)
+            }
             _ => self.run_on(request.engine.backend(job.fuel), &job, host),
         };
         self.ran(&job, ran, start)
@@ -139,14 +147,48 @@ impl Loaded<'_> {
         job: &Job<'_>,
         host: &mut MemoryHost,
     ) -> Result<(Backend, Run), RunError> {
-        let compiled = kapsule_engine::compile(&self.module, backend)?;
-        Ok((backend, kapsule_engine::run(&compiled, job, host)?))
+        let run = match backend {
+            Backend::Wasmi => kapsule_engine::run_once(&self.module, backend, job, host),
+            Backend::Jit => kapsule_engine::run(&self.ready(backend)?, job, host),
+        };
+        Ok((backend, run?))
+    }
+
+    /// Keeps compiled code in a cache from now on, and uses what is there.
+    pub(crate) fn with_cache(self, cache: Option<CodeCache>) -> Self {
+        Self { cache, ..self }
+    }
+
+    fn origin(&self) -> CodeOrigin {
+        CodeOrigin { module: self.package.manifest().exec.hash, profile: self.profile }
+    }
+
+    fn cached(&self) -> Option<Compiled> {
+        self.cache.as_ref()?.load(&self.origin())
+    }
+
+    fn compile_and_keep(
+        &self,
+        module: &MeteredModule,
+        backend: Backend,
+    ) -> Result<Compiled, HostError> {
+        let compiled = kapsule_engine::compile(module, backend)?;
+        if let Some(cache) = &self.cache {
+            cache.keep(&compiled, &self.origin());
+        }
+        Ok(compiled)
+    }
+
+    /// Returns the compiled module, for the JIT from the cache if it is there.
+    fn ready(&self, backend: Backend) -> Result<Compiled, HostError> {
+        let cached = if backend == Backend::Jit { self.cached() } else { None };
+        cached.map_or_else(|| self.compile_and_keep(&self.module, backend), Ok)
     }
 
     /// Compiles the module for runs of this much fuel in all.
     pub(crate) fn compile(&self, engine: Engine, fuel: u64) -> Result<Ready<'_>, Failure> {
-        let compiled = kapsule_engine::compile(&self.module, engine.backend(fuel));
-        let compiled = compiled
+        let compiled = self
+            .ready(engine.backend(fuel))
             .map_err(|error| self.refused(self.package.policy(), &RunError::from(error)))?;
         Ok(Ready { loaded: self, engine, compiled, interpreter: OnceLock::new() })
     }

@@ -5,6 +5,7 @@
 
 mod batch;
 mod cli;
+mod codecache;
 mod commands;
 mod convert;
 mod demo;

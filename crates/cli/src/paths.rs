@@ -13,6 +13,7 @@ use crate::error::Failure;
 pub(crate) struct Home {
     data: PathBuf,
     config: PathBuf,
+    state: PathBuf,
 }
 
 impl Home {
@@ -23,7 +24,7 @@ impl Home {
 
     /// Returns the home below one directory, as `KAPSULE_HOME` names it.
     pub(crate) fn at(root: &Path) -> Self {
-        Self { data: root.join("data"), config: root.join("config") }
+        Self { data: root.join("data"), config: root.join("config"), state: root.join("state") }
     }
 
     fn find(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Failure> {
@@ -44,12 +45,18 @@ impl Home {
         Ok(Self {
             data: root("XDG_DATA_HOME", ".local/share")?,
             config: root("XDG_CONFIG_HOME", ".config")?,
+            state: root("XDG_STATE_HOME", ".local/state")?,
         })
     }
 
     /// Returns the directory of the key files.
     pub(crate) fn keys(&self) -> PathBuf {
         self.data.join("keys")
+    }
+
+    /// Returns the directory of compiled code, which can be made again at any time.
+    pub(crate) fn code(&self) -> PathBuf {
+        self.state.join("code")
     }
 
     /// Returns the place of the configuration file.

@@ -3,10 +3,38 @@
 use kapsule_abi::{Limit, Outcome};
 use kapsule_meter::MeteredModule;
 
-use crate::backend::{Backend, Compiled, JIT_FUEL_MIN, compile};
+use crate::backend::{Backend, Compiled, JIT_FUEL_MIN, compile, compile_once};
 use crate::host::Host;
 use crate::run::{Job, Run, check, run};
 use crate::{HostError, RunError};
+
+/// Compiles a module for one run and runs it.
+///
+/// On the interpreter only those functions are compiled that the run calls, which takes a fraction
+/// of the time that [`compile`](crate::compile) does; whoever runs a module again keeps a
+/// [`Compiled`] or a [`Pool`](crate::Pool) instead.
+///
+/// # Errors
+/// As [`compile`](crate::compile) and [`run`].
+///
+/// # Determinism
+/// As [`run`].
+pub fn run_once(
+    module: &MeteredModule,
+    backend: Backend,
+    job: &Job<'_>,
+    host: &mut dyn Host,
+) -> Result<Run, RunError> {
+    run(&compile_once(module, backend)?, job, host)
+}
+
+/// Where [`run_auto_with`] gets compiled code from.
+pub struct HotCode<'c> {
+    /// Code that is at hand, from an earlier run or from a host's cache; it is used at once.
+    pub ready: Option<&'c Compiled>,
+    /// Compiles the module for the backend of long runs, and may keep what it returns.
+    pub compile: &'c mut dyn FnMut(&MeteredModule, Backend) -> Result<Compiled, HostError>,
+}
 
 /// Compiles and runs a module on the backend that suits the work it turns out to be.
 ///
@@ -28,16 +56,37 @@ pub fn run_auto(
     job: &Job<'_>,
     host: &mut dyn Host,
 ) -> Result<(Backend, Run), RunError> {
-    let backend = Backend::choose(job.fuel);
-    if backend != Backend::Wasmi && host.reset() {
-        let interpreted = compile(module, Backend::Wasmi)?;
+    run_auto_with(module, job, host, HotCode { ready: None, compile: &mut compile })
+}
+
+/// Runs a module as [`run_auto`] does, with compiled code that the caller finds or keeps.
+///
+/// # Errors
+/// As [`run_auto`].
+///
+/// # Determinism
+/// As [`run_auto`].
+pub fn run_auto_with(
+    module: &MeteredModule,
+    job: &Job<'_>,
+    host: &mut dyn Host,
+    code: HotCode<'_>,
+) -> Result<(Backend, Run), RunError> {
+    let HotCode { ready, compile } = code;
+    let backend = ready.map_or(Backend::choose(job.fuel), Compiled::backend);
+    if backend != Backend::Wasmi && ready.is_none() && host.reset() {
+        let interpreted = compile_once(module, Backend::Wasmi)?;
         if let Some(run) = run_short(&interpreted, job, host)? {
             return Ok((Backend::Wasmi, run));
         }
         // Asked for above, and granted.
         host.reset();
     }
-    let attempt = |backend, host: &mut dyn Host| run(&compile(module, backend)?, job, host);
+    let attempt = |backend, host: &mut dyn Host| match (backend, ready) {
+        (Backend::Wasmi, _) => run_once(module, backend, job, host),
+        (_, Some(compiled)) => run(compiled, job, host),
+        (_, None) => run(&compile(module, backend)?, job, host),
+    };
     with_fallback(backend, host, attempt)
 }
 
@@ -61,10 +110,10 @@ fn run_short(
 }
 
 /// Makes an attempt, and another on the interpreter if the first ran out of native stack.
-fn with_fallback<T>(
+pub(crate) fn with_fallback<T>(
     backend: Backend,
     host: &mut dyn Host,
-    attempt: impl Fn(Backend, &mut dyn Host) -> Result<T, RunError>,
+    mut attempt: impl FnMut(Backend, &mut dyn Host) -> Result<T, RunError>,
 ) -> Result<(Backend, T), RunError> {
     match attempt(backend, host) {
         Err(RunError::Host(HostError::NativeStack(_)))

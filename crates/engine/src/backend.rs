@@ -3,21 +3,31 @@
 //! Both are given the same metered bytes and answer hostcalls through the same
 //! [`Dispatcher`], so whatever they report of a run can only differ by a fault of one of them.
 
+#[macro_use]
+mod shape;
+
 #[cfg(feature = "jit")]
 pub(crate) mod jit;
+mod lend;
+#[cfg(feature = "jit")]
+mod stored;
 pub(crate) mod wasmi;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
 use kapsule_abi::{Hostcall, IMPORT_NAMESPACE, Trap};
-use kapsule_meter::{MemoryShape, MeteredModule};
+use kapsule_meter::{MemoryShape, MeteredModule, exports};
 
 use crate::HostError;
 use crate::hostcall::Dispatcher;
+
+#[cfg(feature = "jit")]
+pub use stored::{CodeKey, CodeOrigin};
 
 /// Fuel from which the JIT is worth its compilation.
 ///
@@ -82,16 +92,18 @@ impl fmt::Display for Backend {
 /// A metered module, compiled for one backend; cheap to clone and to run many times.
 #[derive(Clone)]
 pub struct Compiled {
-    pub(crate) facts: Facts,
+    pub(crate) facts: Arc<Facts>,
     code: Code,
 }
 
 /// What the engine needs to know of a module besides its code.
 #[derive(Clone)]
 pub(crate) struct Facts {
+    /// The distinct imports by number; a module may import one hostcall many times.
     pub(crate) imports: Vec<&'static Hostcall>,
     pub(crate) entries: BTreeMap<String, u32>,
     pub(crate) memory: Option<MemoryShape>,
+    /// Export names of the module's mutable globals, in index order.
     pub(crate) globals: Vec<String>,
     pub(crate) has_start: bool,
 }
@@ -114,12 +126,28 @@ enum Code {
 /// # Determinism
 /// Nothing that a run reports depends on the backend.
 pub fn compile(module: &MeteredModule, backend: Backend) -> Result<Compiled, HostError> {
+    let facts = Arc::new(Facts::new(module));
     let code = without_panic(backend, || match backend {
-        Backend::Wasmi => Ok(Code::Wasmi(wasmi::Code::new(module.bytes())?)),
+        Backend::Wasmi => {
+            Ok(Code::Wasmi(wasmi::Code::new(module.bytes(), &facts, wasmi::When::AtOnce)?))
+        }
         #[cfg(feature = "jit")]
-        Backend::Jit => Ok(Code::Jit(jit::Code::new(module.bytes())?)),
+        Backend::Jit => Ok(Code::Jit(jit::Code::new(module.bytes(), &facts)?)),
     })?;
-    Ok(Compiled { facts: Facts::new(module), code })
+    Ok(Compiled { facts, code })
+}
+
+/// Compiles a module for one run: on the interpreter, only what the run calls.
+pub(crate) fn compile_once(
+    module: &MeteredModule,
+    backend: Backend,
+) -> Result<Compiled, HostError> {
+    if backend != Backend::Wasmi {
+        return compile(module, backend);
+    }
+    let facts = Arc::new(Facts::new(module));
+    let code = wasmi::Code::new(module.bytes(), &facts, wasmi::When::FirstCall)?;
+    Ok(Compiled { facts, code: Code::Wasmi(code) })
 }
 
 /// Makes a panic of a backend's compiler an error: a fault that a stranger's module finds there
@@ -147,8 +175,10 @@ fn without_panic<T>(
 impl Facts {
     fn new(module: &MeteredModule) -> Self {
         let globals = module.mutable_globals().iter().map(|global| global.name.clone());
+        let imports: BTreeMap<u16, &'static Hostcall> =
+            module.imports().iter().map(|hostcall| (hostcall.number, *hostcall)).collect();
         Self {
-            imports: module.imports().to_vec(),
+            imports: imports.into_values().collect(),
             entries: module.entries().clone(),
             memory: module.memory(),
             globals: globals.collect(),
@@ -156,11 +186,9 @@ impl Facts {
         }
     }
 
-    /// Returns the distinct imports; a module may import one hostcall many times.
-    pub(crate) fn distinct_imports(&self) -> impl Iterator<Item = &'static Hostcall> {
-        let by_number: BTreeMap<u16, &'static Hostcall> =
-            self.imports.iter().map(|hostcall| (hostcall.number, *hostcall)).collect();
-        by_number.into_values()
+    /// Returns the export names of the globals that an [`Instance`] holds, in its order.
+    fn global_names(&self) -> impl Iterator<Item = &str> {
+        COUNTERS.into_iter().chain(self.globals.iter().map(String::as_str))
     }
 }
 
@@ -175,14 +203,41 @@ impl Compiled {
         }
     }
 
-    pub(crate) fn instantiate<'a>(
+    /// Returns the compiled code as an entry that a host can keep, or `None` for the interpreter,
+    /// which compiles faster than it could load.
+    ///
+    /// # Errors
+    /// [`HostError::Compile`] if the backend cannot write its code.
+    #[cfg(feature = "jit")]
+    pub fn to_stored(
         &self,
-        dispatcher: Dispatcher<'a>,
-    ) -> Result<Box<dyn Instance<'a> + 'a>, HostError> {
+        key: &CodeKey,
+        origin: &CodeOrigin,
+    ) -> Result<Option<Vec<u8>>, HostError> {
         match &self.code {
-            Code::Wasmi(code) => wasmi::instantiate(code, &self.facts, dispatcher),
+            Code::Wasmi(_) => Ok(None),
+            Code::Jit(code) => stored::store(&self.facts, code, key, origin).map(Some),
+        }
+    }
+
+    /// Loads compiled code for the JIT from an entry that [`Compiled::to_stored`] wrote.
+    ///
+    /// Returns `None` for an entry that was not made under this key, of this origin, by this
+    /// version, for this processor: the caller compiles again.
+    /// Takes some 100 microseconds for a module of 100 KB.
+    #[cfg(feature = "jit")]
+    #[must_use]
+    pub fn from_stored(entry: &[u8], key: &CodeKey, origin: &CodeOrigin) -> Option<Self> {
+        let (facts, code) = stored::load(entry, key, origin)?;
+        Some(Self { facts: Arc::new(facts), code: Code::Jit(code) })
+    }
+
+    /// Sets up an instance that has run nothing.
+    pub(crate) fn instantiate(&self) -> Result<Box<dyn Instance>, HostError> {
+        match &self.code {
+            Code::Wasmi(code) => wasmi::instantiate(code, &self.facts),
             #[cfg(feature = "jit")]
-            Code::Jit(code) => jit::instantiate(code, &self.facts, dispatcher),
+            Code::Jit(code) => jit::instantiate(code, &self.facts),
         }
     }
 }
@@ -193,35 +248,57 @@ impl fmt::Debug for Compiled {
     }
 }
 
-/// The bits of an exported global, NaNs made canonical.
+/// The bits of an exported global.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GlobalValue {
-    /// A 32-bit integer or float.
-    Word32(u32),
-    /// A 64-bit integer or float.
-    Word64(u64),
+    I32(u32),
+    I64(u64),
+    F32(u32),
+    F64(u64),
 }
 
 impl GlobalValue {
-    /// Takes the bits of an f32; every NaN becomes the positive quiet one without payload.
-    pub(crate) const fn float32(bits: u32) -> Self {
-        let is_nan = bits & 0x7fff_ffff > 0x7f80_0000;
-        Self::Word32(if is_nan { 0x7fc0_0000 } else { bits })
-    }
-
-    /// Takes the bits of an f64, as [`GlobalValue::float32`].
-    pub(crate) const fn float64(bits: u64) -> Self {
-        let is_nan = bits & 0x7fff_ffff_ffff_ffff > 0x7ff0_0000_0000_0000;
-        Self::Word64(if is_nan { 0x7ff8_0000_0000_0000 } else { bits })
-    }
-
-    /// Returns the bytes that the globals hash covers.
+    /// Returns the bytes that the globals hash covers: every NaN is the positive quiet one
+    /// without payload.
     pub(crate) fn to_be_bytes(self) -> Vec<u8> {
         match self {
-            Self::Word32(bits) => bits.to_be_bytes().to_vec(),
-            Self::Word64(bits) => bits.to_be_bytes().to_vec(),
+            Self::F32(bits) if bits & 0x7fff_ffff > 0x7f80_0000 => {
+                0x7fc0_0000_u32.to_be_bytes().into()
+            }
+            Self::F64(bits) if bits & 0x7fff_ffff_ffff_ffff > 0x7ff0_0000_0000_0000 => {
+                0x7ff8_0000_0000_0000_u64.to_be_bytes().into()
+            }
+            Self::I32(bits) | Self::F32(bits) => bits.to_be_bytes().into(),
+            Self::I64(bits) | Self::F64(bits) => bits.to_be_bytes().into(),
         }
     }
+
+    /// Returns the bits, zero-extended.
+    pub(crate) fn bits(self) -> u64 {
+        match self {
+            Self::I32(bits) | Self::F32(bits) => u64::from(bits),
+            Self::I64(bits) | Self::F64(bits) => bits,
+        }
+    }
+}
+
+/// Export names of the globals that metering adds, in the order in which an [`Instance`] has them
+/// in front of the module's own.
+const COUNTERS: [&str; 4] =
+    [exports::FUEL, exports::STACK, exports::PAGES_MAX, exports::HOST_SHORT];
+
+/// Places of the globals of an [`Instance`].
+pub(crate) mod place {
+    /// Fuel that is left, an i64.
+    pub(crate) const FUEL: usize = 0;
+    /// Stack height in slots, an i32.
+    pub(crate) const STACK: usize = 1;
+    /// Memory maximum in force in pages, an i32.
+    pub(crate) const PAGES_MAX: usize = 2;
+    /// 1 once the host failed to grow memory, an i32.
+    pub(crate) const HOST_SHORT: usize = 3;
+    /// The first of the module's own mutable globals.
+    pub(crate) const OWN: usize = 4;
 }
 
 /// Why a call into the guest did not return.
@@ -248,50 +325,32 @@ pub struct TrapSite {
 }
 
 /// One set-up module of either backend.
-pub(crate) trait Instance<'a> {
-    /// Calls an exported function without parameters and returns its i32 result, if it has one.
-    fn call(&mut self, export: &str) -> Result<Option<u32>, Fault>;
+///
+/// It can be called again after a call that returned or failed with anything but
+/// [`Fault::Host`].
+pub(crate) trait Instance: Send {
+    /// Calls an exported function without parameters, answers its hostcalls through `dispatcher`,
+    /// and returns its i32 result, if it has one.
+    fn call(&mut self, export: &str, dispatcher: &mut Dispatcher<'_>)
+    -> Result<Option<u32>, Fault>;
 
-    /// Reads an exported global.
-    fn global(&mut self, name: &str) -> Result<GlobalValue, HostError>;
+    /// Reads the global at a [`place`].
+    fn global(&mut self, place: usize) -> Result<GlobalValue, HostError>;
 
-    /// Writes an exported mutable global.
-    fn set_global(&mut self, name: &str, value: GlobalValue) -> Result<(), HostError>;
+    /// Writes the global at a [`place`] with a value of its type.
+    fn set_global(&mut self, place: usize, value: GlobalValue) -> Result<(), HostError>;
 
     /// Returns the linear memory.
-    fn memory(&mut self) -> &[u8];
+    fn memory(&mut self) -> &mut [u8];
 
     /// Returns where the last call trapped.
     fn trap_site(&self) -> Option<TrapSite>;
-
-    /// Returns the dispatcher, which holds why it ended a run.
-    fn dispatcher(&mut self) -> &mut Dispatcher<'a>;
-
-    /// Drops the instance and returns the dispatcher with what it recorded.
-    fn finish(self: Box<Self>) -> Dispatcher<'a>;
-}
-
-/// Returns the wasm parameter and result types of a hostcall, mapped by the backend.
-pub(crate) fn signature<T>(
-    hostcall: &Hostcall,
-    map: impl Fn(kapsule_abi::ValueType) -> T,
-) -> (Vec<T>, Vec<T>) {
-    let params = hostcall.params.iter().map(|param| map(param.value_type())).collect();
-    let results = hostcall.result.iter().map(|result| map(*result)).collect();
-    (params, results)
 }
 
 /// Namespace of the imports that a backend links.
 pub(crate) const NAMESPACE: &str = IMPORT_NAMESPACE;
 
-#[cfg(all(test, feature = "std"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_of_a_compiler_is_an_error() {
-        let found = without_panic(Backend::Wasmi, || -> Result<(), _> { panic!("a fault") });
-        let detail = "its compiler panicked".into();
-        assert_eq!(found, Err(HostError::Compile { backend: Backend::Wasmi, detail }));
-    }
+#[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
+fn low32(bits: u64) -> u32 {
+    bits as u32
 }

@@ -12,7 +12,8 @@ use core::ops::Range;
 
 use kapsule_abi::hostcall::HOSTCALLS;
 use kapsule_abi::{
-    Access, BUFFER_BYTES_MAX, Errno, Hostcall, Length, Limit, Outcome, Rule, Trap, ValueType, guard,
+    Access, BUFFER_BYTES_MAX, Errno, Hostcall, Length, Limit, Outcome, Param, Rule, Trap,
+    ValueType, guard,
 };
 use kapsule_format::policy::Limits;
 use kapsule_format::random::Random;
@@ -26,11 +27,22 @@ use crate::replay::Difference;
 
 /// Greatest number of parameters of a hostcall.
 const PARAMS_MAX: usize = 7;
+/// Greatest number of readable buffers of a hostcall.
+const INPUTS_MAX: usize = 3;
 
 const _: () = {
     let mut index = 0;
     while index < HOSTCALLS.len() {
-        assert!(HOSTCALLS[index].params.len() <= PARAMS_MAX, "a request has room for every call");
+        let params = HOSTCALLS[index].params;
+        assert!(params.len() <= PARAMS_MAX, "a request has room for every call");
+        let (mut inputs, mut param) = (0, 0);
+        while param < params.len() {
+            if matches!(params[param], Param::Pointer(_, Access::Read, _)) {
+                inputs += 1;
+            }
+            param += 1;
+        }
+        assert!(inputs <= INPUTS_MAX, "a request has room for every buffer");
         index += 1;
     }
 };
@@ -51,7 +63,7 @@ pub(crate) struct Request {
     /// The request as the transcript holds it.
     bytes: Vec<u8>,
     /// Readable buffers within `bytes`, in signature order.
-    inputs: Vec<Range<usize>>,
+    inputs: [(usize, usize); INPUTS_MAX],
     /// Bytes of all readable buffers together.
     readable: u64,
     /// Bytes of the writable buffer.
@@ -77,17 +89,15 @@ impl Request {
             args: [0; PARAMS_MAX],
             remaining,
             bytes: Vec::new(),
-            inputs: Vec::new(),
+            inputs: [(0, 0); INPUTS_MAX],
             readable: 0,
             writable: 0,
         };
         for (slot, arg) in request.args.iter_mut().zip(args) {
             *slot = *arg;
         }
-        for arg in args {
-            request.bytes.extend_from_slice(&arg.to_le_bytes());
-        }
-        let mut buffers: Vec<&[u8]> = Vec::new();
+        let mut buffers: [&[u8]; INPUTS_MAX] = [&[]; INPUTS_MAX];
+        let mut slots = buffers.iter_mut();
         for (index, access, length) in hostcall.buffers() {
             let length = request.length(length);
             let found = buffer(memory, request.arg(index), length);
@@ -97,16 +107,23 @@ impl Request {
             match access {
                 Access::Read => {
                     request.readable = request.readable.saturating_add(length);
-                    buffers.push(found.and_then(|range| memory.get(range)).unwrap_or_default());
+                    let bytes = found.and_then(|range| memory.get(range)).unwrap_or_default();
+                    slots.next().into_iter().for_each(|slot| *slot = bytes);
                 }
                 Access::Write => request.writable = request.writable.saturating_add(length),
             }
         }
-        if request.readable <= u64::from(BUFFER_BYTES_MAX) {
-            for bytes in buffers {
+        let copied = request.readable <= u64::from(BUFFER_BYTES_MAX);
+        let readable = if copied { buffers.iter().map(|bytes| bytes.len()).sum() } else { 0 };
+        request.bytes.reserve_exact(readable + 8 * args.len());
+        for arg in args {
+            request.bytes.extend_from_slice(&arg.to_le_bytes());
+        }
+        if copied {
+            for (input, bytes) in request.inputs.iter_mut().zip(buffers) {
                 let start = request.bytes.len();
                 request.bytes.extend_from_slice(bytes);
-                request.inputs.push(start..request.bytes.len());
+                *input = (start, request.bytes.len());
             }
         }
         Ok(request)
@@ -132,8 +149,8 @@ impl Request {
 
     /// Returns readable buffer `index`, counted among the readable ones.
     fn input(&self, index: usize) -> &[u8] {
-        let range = self.inputs.get(index).cloned().unwrap_or_default();
-        self.bytes.get(range).unwrap_or_default()
+        let (start, end) = self.inputs.get(index).copied().unwrap_or_default();
+        self.bytes.get(start..end).unwrap_or_default()
     }
 
     /// Returns the length of the writable buffer, 0 where the call has none.
@@ -175,7 +192,7 @@ impl Response {
 
     /// Returns the bytes that the transcript holds.
     fn record(&self, hostcall: &Hostcall) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(16 + self.written.len());
         if let Some(result) = self.result {
             bytes.extend_from_slice(&result.to_le_bytes());
         }
@@ -252,6 +269,26 @@ pub(crate) struct Setting<'a> {
     pub(crate) transcript_bytes_max: u64,
 }
 
+/// The caller's deadline, if there is one.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline<'a>(Option<&'a dyn Fn() -> bool>);
+
+impl Deadline<'_> {
+    #[cfg(feature = "jit")]
+    pub(crate) const fn is_none(self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Fails once the deadline passed.
+    pub(crate) fn check(self) -> Result<(), HostError> {
+        let passed = self.0.is_some_and(|deadline| deadline());
+        if guard!("engine.run.deadline", passed) {
+            return Err(HostError::Deadline);
+        }
+        Ok(())
+    }
+}
+
 /// Decides, limits and records the hostcalls of one run.
 pub(crate) struct Dispatcher<'a> {
     setting: Setting<'a>,
@@ -288,18 +325,9 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    #[cfg(feature = "jit")]
-    pub(crate) const fn has_deadline(&self) -> bool {
-        self.setting.deadline.is_some()
-    }
-
-    /// Looks at the deadline.
-    pub(crate) fn check_deadline(&self) -> Result<(), HostError> {
-        let passed = self.setting.deadline.is_some_and(|deadline| deadline());
-        if guard!("engine.run.deadline", passed) {
-            return Err(HostError::Deadline);
-        }
-        Ok(())
+    /// Returns the deadline, to be looked at while the dispatcher is lent to a guest.
+    pub(crate) const fn deadline(&self) -> Deadline<'a> {
+        Deadline(self.setting.deadline)
     }
 
     /// Does one hostcall whole and returns its result word.
@@ -318,7 +346,7 @@ impl<'a> Dispatcher<'a> {
 
     /// Decides one call and records it.
     pub(crate) fn answer(&mut self, request: Request) -> Result<Response, Fault> {
-        self.check_deadline().map_err(Fault::Host)?;
+        self.deadline().check().map_err(Fault::Host)?;
         let fuel = self.setting.fuel.saturating_sub(u64::try_from(request.remaining).unwrap_or(0));
         let seq = self.record.entries.len() as u64;
         if let Some(difference) = self.answers.compare_request(seq, fuel, &request) {

@@ -43,8 +43,9 @@
 //!
 //! # Map
 //! [`compile`] takes a metered module to a [`Backend`], [`run`] executes a [`Job`] against a
-//! [`Host`] and returns a [`Run`], [`replay`] repeats it from its transcript, [`run_auto`] chooses
-//! the backend.
+//! [`Host`] and returns a [`Run`], a [`Pool`] does so again and again on instances that it puts
+//! back into their first state, [`replay`] repeats a run from its transcript, [`run_auto`] chooses
+//! the backend and [`run_once`] compiles no more than one run needs.
 //! Inside, one dispatcher gives every hostcall its meaning, and the backends only carry calls to
 //! it.
 //!
@@ -79,17 +80,25 @@ mod backend;
 mod error;
 mod host;
 mod hostcall;
+mod pool;
 #[cfg(feature = "raw")]
 pub mod raw;
 mod replay;
 mod run;
+#[cfg(feature = "jit")]
+mod tiered;
 
-pub use auto::run_auto;
+pub use auto::{HotCode, run_auto, run_auto_with, run_once};
 pub use backend::{Backend, Compiled, JIT_FUEL_MIN, TrapSite, compile};
+#[cfg(feature = "jit")]
+pub use backend::{CodeKey, CodeOrigin};
 pub use error::{HostError, Refusal, RunError};
 pub use host::{
     Answer, CapsuleMetadata, CapsuleResult, Host, MemoryCapsule, MemoryHost, TrustEdge,
 };
 pub use hostcall::LogLine;
+pub use pool::Pool;
 pub use replay::{Difference, Field, Replay, ReplayOptions, disagreement, replay};
 pub use run::{Job, JobOptions, Run, TRANSCRIPT_BYTES_DEFAULT, Usage, run};
+#[cfg(feature = "jit")]
+pub use tiered::Tiered;

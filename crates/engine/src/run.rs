@@ -5,7 +5,9 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use kapsule_abi::hostcall::HOSTCALLS;
 use kapsule_abi::{ABI_NAME, ErrorCode, Limit, Outcome, PAGE_BYTES, Trap, guard};
+use kapsule_format::Digest;
 use kapsule_format::package::{CoreHash, PackageId};
 use kapsule_format::policy::Policy;
 use kapsule_format::transcript::{
@@ -15,7 +17,7 @@ use kapsule_format::transcript::{
 use kapsule_meter::tables::stack_1;
 use kapsule_meter::{METERING, Profile, exports};
 
-use crate::backend::{Facts, Fault, GlobalValue, Instance, TrapSite};
+use crate::backend::{Facts, Fault, GlobalValue, Instance, TrapSite, place};
 use crate::host::Host;
 use crate::hostcall::{Answers, Dispatcher, LogLine, Setting};
 use crate::{Compiled, HostError, Refusal, RunError};
@@ -175,7 +177,7 @@ pub(crate) fn check(facts: &Facts, job: &Job<'_>) -> Result<(), Refusal> {
         let detail = format!("found no entry {:?}, allowed are {names:?}", job.entry);
         return Err(Refusal { code: ErrorCode::EntryNotFound, detail });
     }
-    for hostcall in facts.distinct_imports() {
+    for hostcall in &facts.imports {
         if guard!("engine.run.grant", !job.policy.links(hostcall)) {
             let (name, grant) = (hostcall.name, hostcall.grant_names());
             let detail = format!("import {name} needs the missing grant {grant}");
@@ -215,33 +217,44 @@ pub(crate) struct Ended<'a> {
     pub(crate) dispatcher: Dispatcher<'a>,
 }
 
-/// Sets the module up, calls its start function and its entry, and takes the state.
+/// Runs a job on a fresh instance.
 pub(crate) fn execute<'a>(
     compiled: &Compiled,
     job: &Job<'_>,
     dispatcher: Dispatcher<'a>,
 ) -> Result<Ended<'a>, HostError> {
-    dispatcher.check_deadline()?;
-    let facts = &compiled.facts;
-    let mut instance = compiled.instantiate(dispatcher)?;
+    dispatcher.deadline().check()?;
+    let mut instance = compiled.instantiate()?;
+    execute_on(instance.as_mut(), &compiled.facts, job, dispatcher, &mut memory_root)
+}
+
+/// Calls the start function and the entry of an instance that has run nothing since it was set up
+/// or reset, and takes the state, with the root of its memory from `root`.
+pub(crate) fn execute_on<'a>(
+    instance: &mut dyn Instance,
+    facts: &Facts,
+    job: &Job<'_>,
+    mut dispatcher: Dispatcher<'a>,
+    root: &mut dyn FnMut(&[u8]) -> Digest,
+) -> Result<Ended<'a>, HostError> {
     let pages_max = facts.memory.map_or(0, |memory| u64::from(memory.pages_max)).min(job.pages());
     let pages_max = u32::try_from(pages_max).unwrap_or(u32::MAX);
-    instance.set_global(exports::FUEL, GlobalValue::Word64(job.fuel))?;
-    instance.set_global(exports::PAGES_MAX, GlobalValue::Word32(pages_max))?;
-    instance.set_global(exports::HOST_SHORT, GlobalValue::Word32(0))?;
-    let called = call(instance.as_mut(), facts.has_start, job.entry)?;
+    instance.set_global(place::FUEL, GlobalValue::I64(job.fuel))?;
+    instance.set_global(place::PAGES_MAX, GlobalValue::I32(pages_max))?;
+    instance.set_global(place::HOST_SHORT, GlobalValue::I32(0))?;
+    let called = call(instance, facts.has_start, job.entry, &mut dispatcher)?;
     let outcome = match called {
         Ok(code) => Some(Outcome::Completed(code)),
         Err(Fault::Host(error)) => return Err(error),
-        Err(Fault::Ended) => instance.dispatcher().outcome,
-        Err(Fault::Trap(trap)) => Some(classify(instance.as_mut(), trap)?),
+        Err(Fault::Ended) => dispatcher.outcome,
+        Err(Fault::Trap(trap)) => Some(classify(instance, trap)?),
     };
     let fuel = match outcome {
         Some(Outcome::LimitReached(Limit::Fuel)) => job.fuel,
-        _ => job.fuel.saturating_sub(u64::try_from(fuel_left(instance.as_mut())?).unwrap_or(0)),
+        _ => job.fuel.saturating_sub(u64::try_from(fuel_left(instance)?).unwrap_or(0)),
     };
     let state_hash = match job.options.evidence {
-        true => Some(hash_state(instance.as_mut(), facts)?),
+        true => Some(hash_state(instance, facts, root)?),
         false => None,
     };
     Ok(Ended {
@@ -250,68 +263,63 @@ pub(crate) fn execute<'a>(
         memory_bytes: instance.memory().len() as u64,
         state_hash,
         trap_site: instance.trap_site(),
-        dispatcher: instance.finish(),
+        dispatcher,
     })
 }
 
 /// Calls the start function, if there is one, and the entry, each on an empty stack.
 fn call(
-    instance: &mut dyn Instance<'_>,
+    instance: &mut dyn Instance,
     has_start: bool,
     entry: &str,
+    dispatcher: &mut Dispatcher<'_>,
 ) -> Result<Result<u32, Fault>, HostError> {
     if has_start {
-        instance.set_global(exports::STACK, GlobalValue::Word32(0))?;
-        if let Err(fault) = instance.call(exports::START) {
+        instance.set_global(place::STACK, GlobalValue::I32(0))?;
+        if let Err(fault) = instance.call(exports::START, dispatcher) {
             return Ok(Err(fault));
         }
     }
-    instance.set_global(exports::STACK, GlobalValue::Word32(0))?;
-    Ok(instance.call(entry).map(|code| code.unwrap_or_default()))
+    instance.set_global(place::STACK, GlobalValue::I32(0))?;
+    Ok(instance.call(entry, dispatcher).map(|code| code.unwrap_or_default()))
 }
 
 /// Tells the traps that metering injected from those of the module.
-fn classify(instance: &mut dyn Instance<'_>, trap: Trap) -> Result<Outcome, HostError> {
+fn classify(instance: &mut dyn Instance, trap: Trap) -> Result<Outcome, HostError> {
     if trap != Trap::Unreachable {
         return Ok(Outcome::Trapped(trap));
     }
     if fuel_left(instance)? < 0 {
         return Ok(Outcome::LimitReached(Limit::Fuel));
     }
-    if word32(instance, exports::STACK)? > stack_1::HEIGHT_MAX {
+    if instance.global(place::STACK)?.bits() > u64::from(stack_1::HEIGHT_MAX) {
         return Ok(Outcome::Trapped(Trap::StackExhausted));
     }
-    if word32(instance, exports::HOST_SHORT)? != 0 {
+    if instance.global(place::HOST_SHORT)?.bits() != 0 {
         return Err(HostError::Memory);
     }
     Ok(Outcome::Trapped(Trap::Unreachable))
 }
 
-fn fuel_left(instance: &mut dyn Instance<'_>) -> Result<i64, HostError> {
-    match instance.global(exports::FUEL)? {
-        GlobalValue::Word64(fuel) => Ok(fuel.cast_signed()),
-        GlobalValue::Word32(fuel) => Ok(i64::from(fuel.cast_signed())),
-    }
+fn fuel_left(instance: &mut dyn Instance) -> Result<i64, HostError> {
+    Ok(instance.global(place::FUEL)?.bits().cast_signed())
 }
 
-fn word32(instance: &mut dyn Instance<'_>, name: &str) -> Result<u32, HostError> {
-    match instance.global(name)? {
-        GlobalValue::Word32(value) => Ok(value),
-        GlobalValue::Word64(value) => Ok(u32::try_from(value).unwrap_or(u32::MAX)),
-    }
-}
-
-fn hash_state(instance: &mut dyn Instance<'_>, facts: &Facts) -> Result<StateHash, HostError> {
-    let mut globals = Vec::new();
-    for name in &facts.globals {
-        globals.push(instance.global(name)?.to_be_bytes());
+fn hash_state(
+    instance: &mut dyn Instance,
+    facts: &Facts,
+    root: &mut dyn FnMut(&[u8]) -> Digest,
+) -> Result<StateHash, HostError> {
+    let mut globals = Vec::with_capacity(facts.globals.len());
+    for place in place::OWN..place::OWN + facts.globals.len() {
+        globals.push(instance.global(place)?.to_be_bytes());
     }
     let globals: Vec<&[u8]> = globals.iter().map(Vec::as_slice).collect();
     let memory = instance.memory();
     let pages = memory.len() as u64 / u64::from(PAGE_BYTES);
     let state = State {
         pages: u32::try_from(pages).unwrap_or(u32::MAX),
-        memory_root: memory_root(memory),
+        memory_root: root(memory),
         globals_hash: globals_hash(&globals),
         storage_root: empty_storage_root(),
     };
@@ -323,12 +331,13 @@ impl Ended<'_> {
     pub(crate) fn into_run(self, job: &Job<'_>) -> Run {
         let record = self.dispatcher.record;
         let outcome = self.outcome.expect("only a replay stops without an outcome");
-        let mut hostcalls = BTreeMap::new();
+        let mut counts = [0_u64; HOSTCALLS.len() + 1];
         for entry in &record.entries {
-            let number = u16::try_from(entry.hostcall).unwrap_or(u16::MAX);
-            let count: &mut u64 = hostcalls.entry(number).or_default();
-            *count = count.saturating_add(1);
+            let number = usize::try_from(entry.hostcall).unwrap_or_default();
+            counts.get_mut(number).into_iter().for_each(|count| *count = count.saturating_add(1));
         }
+        let counted = (0..).zip(counts).filter(|(_, count)| *count > 0);
+        let hostcalls: BTreeMap<u16, u64> = counted.collect();
         let usage = Usage {
             fuel: self.fuel,
             memory_bytes_peak: self.memory_bytes,

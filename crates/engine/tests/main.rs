@@ -7,7 +7,9 @@ mod metering;
 mod raw;
 mod refusals;
 mod replays;
+mod stored;
 mod support;
+mod tiers;
 
 /// Every file of this directory is part of the binary.
 #[test]

@@ -7,5 +7,6 @@ mod backend_faults;
 mod bad_input;
 mod corpus;
 mod differential;
+mod pools;
 mod standard;
 mod suite;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::batch::{self, BatchArgs};
 use crate::cli::Context;
+use crate::codecache::CodeCache;
 use crate::convert::rows::Trust;
 use crate::error::{Done, Failure};
 use crate::execute::{self, Engine, Loaded, Ran, Request};
@@ -100,7 +101,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let name = files.name();
     let opened = args.trust.open(&files)?;
     let effective = args.grants.effective(opened.package.policy())?;
-    let loaded = execute::load(&name, &opened.package)?;
+    let cache = context.home().ok().and_then(|home| CodeCache::open(&home));
+    let loaded = execute::load(&name, &opened.package)?.with_cache(cache);
     let input = match &args.input {
         Some(path) => files::read(path, "input", INPUT_BYTES_MAX)?,
         None => Vec::new(),

@@ -1,31 +1,31 @@
 //! The compiling backend.
 //!
-//! A guest runs on a stack of its own, driven by polling: when it makes a hostcall, the call is
-//! put into a mailbox and the guest is suspended; the host answers from outside and resumes it.
-//! That keeps the host's borrowed state out of the engine's store, gives the guest as much native
-//! stack as the stack limit of the metering needs whatever thread it runs on, and lets a ticking
-//! epoch suspend a guest that makes no hostcalls so that the deadline can be looked at.
+//! A guest runs on a stack of its own, so that it has as much native stack as the stack limit of
+//! the metering needs whatever thread it runs on, and so that a ticking epoch can suspend a guest
+//! that makes no hostcalls and the deadline be looked at.
+//! A hostcall is answered on the same stack, below the guest's frames: the part of it that guests
+//! cannot use is the host's (`docs/decisions/0024-hostcalls-on-the-guest-stack.md`).
 
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::Future;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
+use std::sync::OnceLock;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use kapsule_abi::{EXPORT_MEMORY, Hostcall, Trap, ValueType};
-use kapsule_meter::exports;
-use wasmtime::{Caller, Config, Engine, Extern, FuncType, Global, Linker, Memory, Module, Store};
-use wasmtime::{Instance as NativeInstance, OptLevel, Val, ValType, WasmBacktrace};
+use wasmtime::{Caller, Config, Engine, Func, Global, InstancePre, Linker, Memory, Module, Store};
+use wasmtime::{Instance as NativeInstance, OptLevel, Val, WasmBacktrace};
 
-use super::{Backend, Facts, Fault, GlobalValue, Instance, NAMESPACE, TrapSite, signature};
+use super::lend::{Lender, Lent, lend};
+use super::shape::Word;
+use super::{Backend, Facts, Fault, GlobalValue, Instance, NAMESPACE, TrapSite, place};
 use crate::HostError;
-use crate::hostcall::{Dispatcher, Request, Response};
+use crate::hostcall::{Deadline, Dispatcher};
 
 /// Native stack of a guest, in bytes.
 ///
@@ -33,44 +33,45 @@ use crate::hostcall::{Dispatcher, Request, Response};
 /// for return addresses, saved registers and spilled temporaries of the smallest frames.
 const GUEST_STACK_BYTES: usize = 131_072 * 512;
 
-/// Native stack left for the host side of a call, in bytes.
+/// Native stack left for the host side of a call, in bytes, with a guard page behind it.
 ///
-/// Chosen: a host function keeps its buffers on the heap and answers are made on the caller's
-/// stack, so half of what a thread usually has is ample.
-const HOST_STACK_BYTES: usize = 1 << 20;
+/// Chosen: what a main thread usually has in all and four times what a spawned one has, so a host
+/// that may run anywhere has more room here than elsewhere; unused pages take no memory.
+const HOST_STACK_BYTES: usize = 8 << 20;
 
 /// Time between two looks at the deadline while the guest makes no hostcalls.
 ///
 /// Chosen: short beside any deadline a person gives, long beside the switch out of the guest.
 const TICK: Duration = Duration::from_millis(5);
 
+/// A module with everything that it imports.
 #[derive(Clone)]
 pub(crate) struct Code {
-    module: Module,
+    linked: InstancePre<State>,
 }
 
+/// What a store holds besides the guest.
 struct State {
-    mailbox: Arc<Mutex<Mailbox>>,
+    lent: Lent,
     memory: Option<Memory>,
     fuel: Option<Global>,
-}
-
-/// Where the suspended guest and the host hand each other one hostcall.
-#[derive(Default)]
-struct Mailbox {
-    request: Option<Request>,
-    /// The answer; `None` inside means that the run ends here.
-    response: Option<Option<Response>>,
     fault: Option<Fault>,
 }
 
-struct JitInstance<'a> {
-    dispatcher: Dispatcher<'a>,
+struct JitInstance {
     store: Store<State>,
     instance: NativeInstance,
     memory: Memory,
-    mailbox: Arc<Mutex<Mailbox>>,
+    globals: Vec<Global>,
+    /// The export that was called last: most instances are called through one.
+    last: Option<(String, Func)>,
     site: Option<TrapSite>,
+}
+
+impl Lender for Store<State> {
+    fn lent(&mut self) -> &mut Lent {
+        &mut self.data_mut().lent
+    }
 }
 
 /// Returns the one engine of this process, or why there is none.
@@ -94,50 +95,71 @@ fn config() -> Config {
 }
 
 impl Code {
-    pub(crate) fn new(bytes: &[u8]) -> Result<Self, HostError> {
-        let module = Module::new(engine()?, bytes).map_err(|error| HostError::Compile {
-            backend: Backend::Jit,
-            detail: format!("{error:#}"),
-        })?;
-        Ok(Self { module })
+    pub(crate) fn new(bytes: &[u8], facts: &Facts) -> Result<Self, HostError> {
+        let module =
+            Module::new(engine()?, bytes).map_err(|error| refused(format!("{error:#}")))?;
+        Self::link(&module, facts)
+    }
+
+    pub(super) fn module(&self) -> &Module {
+        self.linked.module()
+    }
+
+    pub(super) fn link(module: &Module, facts: &Facts) -> Result<Self, HostError> {
+        let mut linker = Linker::new(module.engine());
+        for hostcall in &facts.imports {
+            link(&mut linker, hostcall).map_err(refused)?;
+        }
+        let linked =
+            linker.instantiate_pre(module).map_err(|error| refused(format!("{error:#}")))?;
+        Ok(Self { linked })
     }
 }
 
-pub(crate) fn instantiate<'a>(
-    code: &Code,
-    facts: &Facts,
-    dispatcher: Dispatcher<'a>,
-) -> Result<Box<dyn Instance<'a> + 'a>, HostError> {
-    let failed = |error: wasmtime::Error| instantiate_error(format!("{error:#}"));
-    let engine = code.module.engine();
-    let mailbox = Arc::new(Mutex::new(Mailbox::default()));
-    let state = State { mailbox: Arc::clone(&mailbox), memory: None, fuel: None };
-    let mut store = Store::new(engine, state);
+pub(super) fn refused(detail: String) -> HostError {
+    HostError::Compile { backend: Backend::Jit, detail }
+}
+
+/// Defines one import as a function of its own signature.
+fn link(linker: &mut Linker<State>, hostcall: &'static Hostcall) -> Result<(), String> {
+    use ValueType::{I32, I64};
+    let params: Vec<ValueType> = hostcall.params.iter().map(|param| param.value_type()).collect();
+    macro_rules! define {
+        ($(($($arg:ident: $kind:ident $word:ident),*) -> ($result:pat, $out:ty);)*) => {
+            match (params.as_slice(), hostcall.result) {
+                $(([$($kind),*], $result) => linker.func_wrap(
+                    NAMESPACE,
+                    hostcall.name,
+                    move |caller: Caller<'_, State>, $($arg: $word),*| -> wasmtime::Result<$out> {
+                        enter(hostcall, caller, &[$(u64::from($arg)),*]).map(<$out>::from_word)
+                    },
+                ),)*
+                _ => return Err(format!("hostcall {} has an unknown signature", hostcall.name)),
+            }
+        };
+    }
+    let defined = for_each_shape!(define);
+    defined.map(drop).map_err(|error| format!("{error:#}"))
+}
+
+pub(crate) fn instantiate(code: &Code, facts: &Facts) -> Result<Box<dyn Instance>, HostError> {
+    let state = State { lent: Lent::new(), memory: None, fuel: None, fault: None };
+    let mut store = Store::new(code.linked.module().engine(), state);
     // A tick suspends the guest; without a deadline nobody ticks.
     store.set_epoch_deadline(1);
     store.epoch_deadline_async_yield_and_update(1);
-    let mut linker = Linker::new(engine);
-    for hostcall in facts.distinct_imports() {
-        let (params, results) = signature(hostcall, value_type);
-        linker
-            .func_new_async(
-                NAMESPACE,
-                hostcall.name,
-                FuncType::new(engine, params, results),
-                move |caller, args, results| {
-                    Box::new(host_function(hostcall, caller, args, results))
-                },
-            )
-            .map_err(failed)?;
-    }
-    let instance = drive(linker.instantiate_async(&mut store, &code.module)).map_err(failed)?;
-    let memory = instance
-        .get_memory(&mut store, EXPORT_MEMORY)
-        .ok_or_else(|| instantiate_error("export memory is absent".into()))?;
-    let fuel = instance.get_global(&mut store, exports::FUEL);
+    let instance = drive(code.linked.instantiate_async(&mut store))
+        .map_err(|error| instantiate_error(format!("{error:#}")))?;
+    let absent = |name: &str| instantiate_error(format!("export {name} is absent"));
+    let memory =
+        instance.get_memory(&mut store, EXPORT_MEMORY).ok_or_else(|| absent(EXPORT_MEMORY))?;
+    let globals = facts
+        .global_names()
+        .map(|name| instance.get_global(&mut store, name).ok_or_else(|| absent(name)))
+        .collect::<Result<Vec<Global>, HostError>>()?;
     store.data_mut().memory = Some(memory);
-    store.data_mut().fuel = fuel;
-    Ok(Box::new(JitInstance { dispatcher, store, instance, memory, mailbox, site: None }))
+    store.data_mut().fuel = globals.get(place::FUEL).copied();
+    Ok(Box::new(JitInstance { store, instance, memory, globals, last: None, site: None }))
 }
 
 fn instantiate_error(detail: String) -> HostError {
@@ -146,13 +168,6 @@ fn instantiate_error(detail: String) -> HostError {
 
 fn broken(detail: impl Into<String>) -> HostError {
     HostError::Backend { backend: Backend::Jit, detail: detail.into() }
-}
-
-fn value_type(value_type: ValueType) -> ValType {
-    match value_type {
-        ValueType::I32 => ValType::I32,
-        ValueType::I64 => ValType::I64,
-    }
 }
 
 /// Polls a future that only ever suspends for reasons that need no answer.
@@ -166,67 +181,30 @@ pub(crate) fn drive<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-fn lock(mailbox: &Mutex<Mailbox>) -> MutexGuard<'_, Mailbox> {
-    // Nothing panics while the lock is held, and a mailbox is replaced as a whole.
-    mailbox.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Posts one hostcall, waits for the host's answer and hands it to the guest.
-async fn host_function(
+/// Hands one hostcall to the dispatcher, and ends the run where that says so.
+fn enter(
     hostcall: &'static Hostcall,
     mut caller: Caller<'_, State>,
-    args: &[Val],
-    results: &mut [Val],
-) -> wasmtime::Result<()> {
-    let mailbox = Arc::clone(&caller.data().mailbox);
-    let remaining = caller.data().fuel.map(|fuel| fuel.get(&mut caller));
-    let (Some(memory), Some(Val::I64(remaining))) = (caller.data().memory, remaining) else {
-        return Err(end(&mailbox, Fault::Host(broken("no memory or fuel export"))));
+    args: &[u64],
+) -> wasmtime::Result<Option<u64>> {
+    let (memory, fuel) = (caller.data().memory, caller.data().fuel);
+    let remaining = fuel.map(|fuel| fuel.get(&mut caller));
+    let (Some(memory), Some(Val::I64(remaining))) = (memory, remaining) else {
+        return Err(end(caller.data_mut(), Fault::Host(broken("no memory or fuel export"))));
     };
-    let args: Vec<u64> = args.iter().map(value_bits).collect();
-    match Request::read(hostcall, &args, memory.data(&caller), remaining) {
-        Ok(request) => lock(&mailbox).request = Some(request),
-        Err(trap) => return Err(end(&mailbox, Fault::Trap(trap))),
+    let (bytes, state) = memory.data_and_store_mut(&mut caller);
+    let answered = state.lent.with(|dispatcher| dispatcher.call(hostcall, args, bytes, remaining));
+    match answered {
+        Some(Ok(result)) => Ok(result),
+        Some(Err(fault)) => Err(end(state, fault)),
+        None => Err(end(state, Fault::Host(broken("a hostcall outside of a run")))),
     }
-    let answered = core::future::poll_fn(|_| match lock(&mailbox).response.take() {
-        Some(response) => Poll::Ready(response),
-        None => Poll::Pending,
-    });
-    let Some(response) = answered.await else {
-        return Err(wasmtime::Error::msg("the run was ended by the host"));
-    };
-    response.write(hostcall, &args, memory.data_mut(&mut caller));
-    if let (Some(bits), Some(slot), Some(value_type)) =
-        (response.result, results.first_mut(), hostcall.result)
-    {
-        *slot = match value_type {
-            ValueType::I32 => Val::I32(low32(bits).cast_signed()),
-            ValueType::I64 => Val::I64(bits.cast_signed()),
-        };
-    }
-    Ok(())
 }
 
 /// Remembers why the run ends and returns the error that unwinds the guest.
-fn end(mailbox: &Mutex<Mailbox>, fault: Fault) -> wasmtime::Error {
-    lock(mailbox).fault = Some(fault);
+fn end(state: &mut State, fault: Fault) -> wasmtime::Error {
+    state.fault = Some(fault);
     wasmtime::Error::msg("the run was ended by the host")
-}
-
-fn value_bits(value: &Val) -> u64 {
-    match value {
-        Val::I32(value) => u64::from(value.cast_unsigned()),
-        Val::I64(value) => value.cast_unsigned(),
-        Val::F32(bits) => u64::from(*bits),
-        Val::F64(bits) => *bits,
-        // Hostcalls take and give integers only.
-        _ => 0,
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
-fn low32(bits: u64) -> u32 {
-    bits as u32
 }
 
 /// Runs `body` while a thread advances the epoch, so that the guest is suspended now and then.
@@ -248,102 +226,102 @@ fn with_ticks<T>(engine: &Engine, body: impl FnOnce() -> T) -> Result<T, HostErr
     })
 }
 
-impl<'a> JitInstance<'a> {
-    fn drive_call(&mut self, export: &str) -> Result<Option<u32>, Fault> {
-        let function = self
-            .instance
-            .get_func(&mut self.store, export)
-            .ok_or_else(|| Fault::Host(broken(format!("export {export} is absent"))))?;
+impl JitInstance {
+    fn function(&mut self, export: &str) -> Result<Func, HostError> {
+        match &self.last {
+            Some((name, function)) if name == export => Ok(*function),
+            _ => {
+                let function = self.instance.get_func(&mut self.store, export);
+                let function =
+                    function.ok_or_else(|| broken(format!("export {export} is absent")))?;
+                self.last = Some((export.into(), function));
+                Ok(function)
+            }
+        }
+    }
+
+    /// Calls an export, and looks at the deadline whenever the guest is suspended.
+    fn drive_call(
+        &mut self,
+        export: &str,
+        deadline: Deadline<'_>,
+        dispatcher: &mut Dispatcher<'_>,
+    ) -> Result<Option<u32>, Fault> {
+        let function = self.function(export).map_err(Fault::Host)?;
         let count = function.ty(&self.store).results().len();
         let mut results = [Val::I32(0)];
         let slots = results.get_mut(..count).unwrap_or_default();
-        let called = {
-            let mut call = pin!(function.call_async(&mut self.store, &[], slots));
+        let called = lend(&mut self.store, dispatcher, |store| {
+            let mut call = pin!(function.call_async(store, &[], slots));
             let mut context = Context::from_waker(Waker::noop());
             loop {
                 if let Poll::Ready(called) = call.as_mut().poll(&mut context) {
-                    break called;
+                    break Ok(called);
                 }
-                serve(&self.mailbox, &mut self.dispatcher)?;
+                deadline.check()?;
             }
-        };
-        match called {
-            Ok(()) => Ok(results.first().filter(|_| count > 0).map(|v| low32(value_bits(v)))),
+        });
+        match called.map_err(Fault::Host)? {
+            Ok(()) => Ok(results.first().filter(|_| count > 0).map(|value| match value {
+                Val::I32(value) => value.cast_unsigned(),
+                // Entries return i32 only.
+                _ => 0,
+            })),
             Err(error) => {
                 self.site = trap_site(&error);
-                Err(lock(&self.mailbox).fault.take().unwrap_or_else(|| fault(&error)))
+                Err(self.store.data_mut().fault.take().unwrap_or_else(|| fault(&error)))
             }
         }
     }
-}
 
-/// Does what a suspended guest waits for: an answer, or a look at the deadline.
-fn serve(mailbox: &Mutex<Mailbox>, dispatcher: &mut Dispatcher<'_>) -> Result<(), Fault> {
-    let request = lock(mailbox).request.take();
-    let Some(request) = request else {
-        return dispatcher.check_deadline().map_err(Fault::Host);
-    };
-    let answer = dispatcher.answer(request);
-    let mut mailbox = lock(mailbox);
-    match answer {
-        Ok(response) => mailbox.response = Some(Some(response)),
-        Err(fault) => {
-            mailbox.fault = Some(fault);
-            mailbox.response = Some(None);
-        }
+    fn global_at(&self, place: usize) -> Result<Global, HostError> {
+        self.globals.get(place).copied().ok_or_else(|| broken(format!("no global {place}")))
     }
-    Ok(())
 }
 
-impl<'a> Instance<'a> for JitInstance<'a> {
-    fn call(&mut self, export: &str) -> Result<Option<u32>, Fault> {
-        if !self.dispatcher.has_deadline() {
-            return self.drive_call(export);
+impl Instance for JitInstance {
+    fn call(
+        &mut self,
+        export: &str,
+        dispatcher: &mut Dispatcher<'_>,
+    ) -> Result<Option<u32>, Fault> {
+        self.site = None;
+        let deadline = dispatcher.deadline();
+        if deadline.is_none() {
+            return self.drive_call(export, deadline, dispatcher);
         }
         let engine = self.store.engine().clone();
-        with_ticks(&engine, || self.drive_call(export)).map_err(Fault::Host)?
+        with_ticks(&engine, || self.drive_call(export, deadline, dispatcher))
+            .map_err(Fault::Host)?
     }
 
-    fn global(&mut self, name: &str) -> Result<GlobalValue, HostError> {
-        let global = self
-            .instance
-            .get_global(&mut self.store, name)
-            .ok_or_else(|| broken(format!("global {name} is absent")))?;
-        match global.get(&mut self.store) {
-            Val::I32(value) => Ok(GlobalValue::Word32(value.cast_unsigned())),
-            Val::F32(bits) => Ok(GlobalValue::float32(bits)),
-            Val::I64(value) => Ok(GlobalValue::Word64(value.cast_unsigned())),
-            Val::F64(bits) => Ok(GlobalValue::float64(bits)),
-            _ => Err(broken(format!("global {name} is not a number"))),
+    fn global(&mut self, place: usize) -> Result<GlobalValue, HostError> {
+        match self.global_at(place)?.get(&mut self.store) {
+            Val::I32(value) => Ok(GlobalValue::I32(value.cast_unsigned())),
+            Val::I64(value) => Ok(GlobalValue::I64(value.cast_unsigned())),
+            Val::F32(bits) => Ok(GlobalValue::F32(bits)),
+            Val::F64(bits) => Ok(GlobalValue::F64(bits)),
+            _ => Err(broken(format!("global {place} is not a number"))),
         }
     }
 
-    fn set_global(&mut self, name: &str, value: GlobalValue) -> Result<(), HostError> {
-        let global = match self.instance.get_export(&mut self.store, name) {
-            Some(Extern::Global(global)) => global,
-            _ => return Err(broken(format!("global {name} is absent"))),
-        };
+    fn set_global(&mut self, place: usize, value: GlobalValue) -> Result<(), HostError> {
         let value = match value {
-            GlobalValue::Word32(value) => Val::I32(value.cast_signed()),
-            GlobalValue::Word64(value) => Val::I64(value.cast_signed()),
+            GlobalValue::I32(bits) => Val::I32(bits.cast_signed()),
+            GlobalValue::I64(bits) => Val::I64(bits.cast_signed()),
+            GlobalValue::F32(bits) => Val::F32(bits),
+            GlobalValue::F64(bits) => Val::F64(bits),
         };
+        let global = self.global_at(place)?;
         global.set(&mut self.store, value).map_err(|error| broken(format!("{error:#}")))
     }
 
-    fn memory(&mut self) -> &[u8] {
-        self.memory.data(&self.store)
+    fn memory(&mut self) -> &mut [u8] {
+        self.memory.data_mut(&mut self.store)
     }
 
     fn trap_site(&self) -> Option<TrapSite> {
         self.site
-    }
-
-    fn dispatcher(&mut self) -> &mut Dispatcher<'a> {
-        &mut self.dispatcher
-    }
-
-    fn finish(self: Box<Self>) -> Dispatcher<'a> {
-        self.dispatcher
     }
 }
 

@@ -2,14 +2,16 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use kapsule_abi::{EXPORT_MEMORY, Hostcall, Trap, ValueType};
-use kapsule_meter::exports;
-use wasmi::{Caller, Config, Engine, Extern, FuncType, Global, Linker, Memory, Module, Store, Val};
-use wasmi::{CompilationMode, TrapCode, ValType};
+use wasmi::{Caller, Config, Engine, F32, F64, Func, Global, Linker, Memory, Module, Store, Val};
+use wasmi::{CompilationMode, TrapCode};
 
-use super::{Backend, Facts, Fault, GlobalValue, Instance, NAMESPACE, TrapSite, signature};
+use super::lend::{Lender, Lent, lend};
+use super::shape::Word;
+use super::{Backend, Facts, Fault, GlobalValue, Instance, NAMESPACE, TrapSite, place};
 use crate::HostError;
 use crate::hostcall::Dispatcher;
 
@@ -25,75 +27,118 @@ const FRAMES_MAX: usize = 2 * 131_072;
 /// metering adds a few of its own to a frame: 32 bytes per slot and 128 per frame cover both.
 const VALUE_STACK_BYTES_MAX: usize = 131_072 * (32 + 128);
 
+/// A module with everything that it imports.
 #[derive(Clone)]
 pub(crate) struct Code {
     module: Module,
+    linker: Linker<State>,
 }
 
-struct State<'a> {
-    dispatcher: Dispatcher<'a>,
+/// What a store holds besides the guest.
+struct State {
+    lent: Lent,
     memory: Option<Memory>,
     fuel: Option<Global>,
     fault: Option<Fault>,
+    /// Whether the host is answering, and not the interpreter running.
+    answering: bool,
 }
 
-struct WasmiInstance<'a> {
-    store: Store<State<'a>>,
+struct WasmiInstance {
+    store: Store<State>,
     instance: wasmi::Instance,
     memory: Memory,
+    globals: Vec<Global>,
+    /// The export that was called last: most instances are called through one.
+    last: Option<(String, Func)>,
+}
+
+impl Lender for Store<State> {
+    fn lent(&mut self) -> &mut Lent {
+        &mut self.data_mut().lent
+    }
+}
+
+/// When functions are compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// All of them at once.
+    AtOnce,
+    /// Each when it is first called; for one run on one thread.
+    ///
+    /// A panic of the compiler leaves a function behind that would be waited for without end, so
+    /// nothing may use the module after such a run failed.
+    FirstCall,
 }
 
 /// Returns the one configuration that modules are compiled with.
-pub(crate) fn engine() -> Engine {
+pub(crate) fn engine(when: When) -> Engine {
     let mut config = Config::default();
     config.set_max_recursion_depth(FRAMES_MAX);
     config.set_max_stack_height(VALUE_STACK_BYTES_MAX);
-    config.compilation_mode(CompilationMode::Eager);
+    config.compilation_mode(match when {
+        When::AtOnce => CompilationMode::Eager,
+        // Validation waits too: metering has validated what it rewrote.
+        When::FirstCall => CompilationMode::Lazy,
+    });
     config.ignore_custom_sections(true);
     config.consume_fuel(false);
     Engine::new(&config)
 }
 
 impl Code {
-    pub(crate) fn new(bytes: &[u8]) -> Result<Self, HostError> {
-        let module = Module::new(&engine(), bytes).map_err(|error| HostError::Compile {
-            backend: Backend::Wasmi,
-            detail: format!("{error}"),
-        })?;
-        Ok(Self { module })
+    pub(crate) fn new(bytes: &[u8], facts: &Facts, when: When) -> Result<Self, HostError> {
+        let failed = |detail: String| HostError::Compile { backend: Backend::Wasmi, detail };
+        let module =
+            Module::new(&engine(when), bytes).map_err(|error| failed(format!("{error}")))?;
+        let mut linker = Linker::new(module.engine());
+        for hostcall in &facts.imports {
+            link(&mut linker, hostcall).map_err(failed)?;
+        }
+        Ok(Self { module, linker })
     }
 }
 
-pub(crate) fn instantiate<'a>(
-    code: &Code,
-    facts: &Facts,
-    dispatcher: Dispatcher<'a>,
-) -> Result<Box<dyn Instance<'a> + 'a>, HostError> {
-    let failed = |error: wasmi::Error| instantiate_error(format!("{error}"));
-    let mut store = Store::new(
-        code.module.engine(),
-        State { dispatcher, memory: None, fuel: None, fault: None },
-    );
-    let mut linker = Linker::new(code.module.engine());
-    for hostcall in facts.distinct_imports() {
-        let (params, results) = signature(hostcall, value_type);
-        linker
-            .func_new(
-                NAMESPACE,
-                hostcall.name,
-                FuncType::new(params, results),
-                move |caller, args, results| host_function(hostcall, caller, args, results),
-            )
-            .map_err(|error| failed(error.into()))?;
+/// Defines one import as a function of its own signature.
+fn link(linker: &mut Linker<State>, hostcall: &'static Hostcall) -> Result<(), String> {
+    use ValueType::{I32, I64};
+    let params: Vec<ValueType> = hostcall.params.iter().map(|param| param.value_type()).collect();
+    macro_rules! define {
+        ($(($($arg:ident: $kind:ident $word:ident),*) -> ($result:pat, $out:ty);)*) => {
+            match (params.as_slice(), hostcall.result) {
+                $(([$($kind),*], $result) => linker.func_wrap(
+                    NAMESPACE,
+                    hostcall.name,
+                    move |caller: Caller<'_, State>, $($arg: $word),*|
+                        -> Result<$out, wasmi::Error> {
+                        enter(hostcall, caller, &[$(u64::from($arg)),*]).map(<$out>::from_word)
+                    },
+                ),)*
+                _ => return Err(format!("hostcall {} has an unknown signature", hostcall.name)),
+            }
+        };
     }
-    let instance = linker.instantiate_and_start(&mut store, &code.module).map_err(failed)?;
-    let memory = instance
-        .get_memory(&store, EXPORT_MEMORY)
-        .ok_or_else(|| instantiate_error("export memory is absent".into()))?;
-    let fuel = instance.get_global(&store, exports::FUEL);
+    let defined = for_each_shape!(define);
+    defined.map(drop).map_err(|error| format!("{error}"))
+}
+
+pub(crate) fn instantiate(code: &Code, facts: &Facts) -> Result<Box<dyn Instance>, HostError> {
+    let state =
+        State { lent: Lent::new(), memory: None, fuel: None, fault: None, answering: false };
+    let mut store = Store::new(code.module.engine(), state);
+    let instance = code
+        .linker
+        .instantiate_and_start(&mut store, &code.module)
+        .map_err(|error| instantiate_error(format!("{error}")))?;
+    let absent = |name: &str| instantiate_error(format!("export {name} is absent"));
+    let memory = instance.get_memory(&store, EXPORT_MEMORY).ok_or_else(|| absent(EXPORT_MEMORY))?;
+    let globals = facts
+        .global_names()
+        .map(|name| instance.get_global(&store, name).ok_or_else(|| absent(name)))
+        .collect::<Result<Vec<Global>, HostError>>()?;
     store.data_mut().memory = Some(memory);
-    store.data_mut().fuel = fuel;
-    Ok(Box::new(WasmiInstance { store, instance, memory }))
+    store.data_mut().fuel = globals.get(place::FUEL).copied();
+    Ok(Box::new(WasmiInstance { store, instance, memory, globals, last: None }))
 }
 
 fn instantiate_error(detail: alloc::string::String) -> HostError {
@@ -104,119 +149,131 @@ fn broken(detail: impl Into<alloc::string::String>) -> HostError {
     HostError::Backend { backend: Backend::Wasmi, detail: detail.into() }
 }
 
-fn value_type(value_type: ValueType) -> ValType {
-    match value_type {
-        ValueType::I32 => ValType::I32,
-        ValueType::I64 => ValType::I64,
-    }
-}
-
 /// Hands one hostcall to the dispatcher, and ends the run where that says so.
-fn host_function(
+fn enter(
     hostcall: &'static Hostcall,
-    mut caller: Caller<'_, State<'_>>,
-    args: &[Val],
-    results: &mut [Val],
-) -> Result<(), wasmi::Error> {
-    let remaining = caller.data().fuel.map(|fuel| fuel.get(&caller));
-    let (Some(memory), Some(Val::I64(remaining))) = (caller.data().memory, remaining) else {
+    mut caller: Caller<'_, State>,
+    args: &[u64],
+) -> Result<Option<u64>, wasmi::Error> {
+    let (memory, fuel) = (caller.data().memory, caller.data().fuel);
+    let remaining = fuel.map(|fuel| fuel.get(&caller));
+    let (Some(memory), Some(Val::I64(remaining))) = (memory, remaining) else {
         return Err(end(caller.data_mut(), Fault::Host(broken("no memory or fuel export"))));
     };
-    let args: Vec<u64> = args.iter().map(value_bits).collect();
     let (bytes, state) = memory.data_and_store_mut(&mut caller);
-    match state.dispatcher.call(hostcall, &args, bytes, remaining) {
-        Ok(result) => {
-            if let (Some(bits), Some(slot), Some(value_type)) =
-                (result, results.first_mut(), hostcall.result)
-            {
-                *slot = match value_type {
-                    ValueType::I32 => Val::I32(low32(bits).cast_signed()),
-                    ValueType::I64 => Val::I64(bits.cast_signed()),
-                };
-            }
-            Ok(())
-        }
-        Err(fault) => Err(end(state, fault)),
+    state.answering = true;
+    let answered = state.lent.with(|dispatcher| dispatcher.call(hostcall, args, bytes, remaining));
+    state.answering = false;
+    match answered {
+        Some(Ok(result)) => Ok(result),
+        Some(Err(fault)) => Err(end(state, fault)),
+        None => Err(end(state, Fault::Host(broken("a hostcall outside of a run")))),
     }
 }
 
 /// Remembers why the run ends and returns the error that unwinds the guest.
-fn end(state: &mut State<'_>, fault: Fault) -> wasmi::Error {
+fn end(state: &mut State, fault: Fault) -> wasmi::Error {
     state.fault = Some(fault);
     wasmi::Error::new("the run was ended by the host")
 }
 
-fn value_bits(value: &Val) -> u64 {
-    match value {
-        Val::I32(value) => u64::from(value.cast_unsigned()),
-        Val::I64(value) => value.cast_unsigned(),
-        Val::F32(value) => u64::from(value.to_bits()),
-        Val::F64(value) => value.to_bits(),
-        // Hostcalls take and give integers only.
-        _ => 0,
+impl WasmiInstance {
+    fn function(&mut self, export: &str) -> Result<Func, HostError> {
+        match &self.last {
+            Some((name, function)) if name == export => Ok(*function),
+            _ => {
+                let function = self.instance.get_func(&self.store, export);
+                let function =
+                    function.ok_or_else(|| broken(format!("export {export} is absent")))?;
+                self.last = Some((export.into(), function));
+                Ok(function)
+            }
+        }
+    }
+
+    fn global_at(&self, place: usize) -> Result<Global, HostError> {
+        self.globals.get(place).copied().ok_or_else(|| broken(format!("no global {place}")))
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
-fn low32(bits: u64) -> u32 {
-    bits as u32
+/// Makes a panic of a compiler that works while the guest runs an error, as one before the run is.
+///
+/// A panic of the host goes on.
+#[cfg(feature = "std")]
+fn caught(
+    store: &mut Store<State>,
+    call: impl FnOnce(&mut Store<State>) -> Result<(), wasmi::Error>,
+) -> Result<(), wasmi::Error> {
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+    match catch_unwind(AssertUnwindSafe(|| call(store))) {
+        Ok(called) => called,
+        Err(panic) if store.data().answering => resume_unwind(panic),
+        Err(_) => {
+            let detail = "its compiler panicked".into();
+            let error = HostError::Compile { backend: Backend::Wasmi, detail };
+            Err(end(store.data_mut(), Fault::Host(error)))
+        }
+    }
 }
 
-impl<'a> Instance<'a> for WasmiInstance<'a> {
-    fn call(&mut self, export: &str) -> Result<Option<u32>, Fault> {
-        let function = self
-            .instance
-            .get_func(&self.store, export)
-            .ok_or_else(|| Fault::Host(broken(format!("export {export} is absent"))))?;
+#[cfg(not(feature = "std"))]
+fn caught(
+    store: &mut Store<State>,
+    call: impl FnOnce(&mut Store<State>) -> Result<(), wasmi::Error>,
+) -> Result<(), wasmi::Error> {
+    call(store)
+}
+
+impl Instance for WasmiInstance {
+    fn call(
+        &mut self,
+        export: &str,
+        dispatcher: &mut Dispatcher<'_>,
+    ) -> Result<Option<u32>, Fault> {
+        let function = self.function(export).map_err(Fault::Host)?;
         let count = function.ty(&self.store).results().len();
         let mut results = [Val::I32(0)];
         let slots = results.get_mut(..count).unwrap_or_default();
-        match function.call(&mut self.store, &[], slots) {
-            Ok(()) => Ok(slots.first().map(|value| low32(value_bits(value)))),
+        let called = caught(&mut self.store, |store| {
+            lend(store, dispatcher, |store| function.call(store, &[], slots))
+        });
+        match called {
+            Ok(()) => Ok(results.first().filter(|_| count > 0).map(|value| match value {
+                Val::I32(value) => value.cast_unsigned(),
+                // Entries return i32 only.
+                _ => 0,
+            })),
             Err(error) => Err(self.store.data_mut().fault.take().unwrap_or_else(|| fault(&error))),
         }
     }
 
-    fn global(&mut self, name: &str) -> Result<GlobalValue, HostError> {
-        let global = self
-            .instance
-            .get_global(&self.store, name)
-            .ok_or_else(|| broken(format!("global {name} is absent")))?;
-        match global.get(&self.store) {
-            Val::I32(value) => Ok(GlobalValue::Word32(value.cast_unsigned())),
-            Val::F32(value) => Ok(GlobalValue::float32(value.to_bits())),
-            Val::I64(value) => Ok(GlobalValue::Word64(value.cast_unsigned())),
-            Val::F64(value) => Ok(GlobalValue::float64(value.to_bits())),
-            _ => Err(broken(format!("global {name} is not a number"))),
+    fn global(&mut self, place: usize) -> Result<GlobalValue, HostError> {
+        match self.global_at(place)?.get(&self.store) {
+            Val::I32(value) => Ok(GlobalValue::I32(value.cast_unsigned())),
+            Val::I64(value) => Ok(GlobalValue::I64(value.cast_unsigned())),
+            Val::F32(value) => Ok(GlobalValue::F32(value.to_bits())),
+            Val::F64(value) => Ok(GlobalValue::F64(value.to_bits())),
+            _ => Err(broken(format!("global {place} is not a number"))),
         }
     }
 
-    fn set_global(&mut self, name: &str, value: GlobalValue) -> Result<(), HostError> {
-        let global = match self.instance.get_export(&self.store, name) {
-            Some(Extern::Global(global)) => global,
-            _ => return Err(broken(format!("global {name} is absent"))),
-        };
+    fn set_global(&mut self, place: usize, value: GlobalValue) -> Result<(), HostError> {
         let value = match value {
-            GlobalValue::Word32(value) => Val::I32(value.cast_signed()),
-            GlobalValue::Word64(value) => Val::I64(value.cast_signed()),
+            GlobalValue::I32(bits) => Val::I32(bits.cast_signed()),
+            GlobalValue::I64(bits) => Val::I64(bits.cast_signed()),
+            GlobalValue::F32(bits) => Val::F32(F32::from_bits(bits)),
+            GlobalValue::F64(bits) => Val::F64(F64::from_bits(bits)),
         };
+        let global = self.global_at(place)?;
         global.set(&mut self.store, value).map_err(|error| broken(format!("{error}")))
     }
 
-    fn memory(&mut self) -> &[u8] {
-        self.memory.data(&self.store)
+    fn memory(&mut self) -> &mut [u8] {
+        self.memory.data_mut(&mut self.store)
     }
 
     fn trap_site(&self) -> Option<TrapSite> {
         None
-    }
-
-    fn dispatcher(&mut self) -> &mut Dispatcher<'a> {
-        &mut self.store.data_mut().dispatcher
-    }
-
-    fn finish(self: Box<Self>) -> Dispatcher<'a> {
-        self.store.into_data().dispatcher
     }
 }
 

@@ -11,7 +11,7 @@ use wasmi::{Extern, FuncType, Linker, Module, Store, Val, ValType};
 use super::{Plain, RawError, RawFunction, RawType, RawValue, absent};
 use crate::HostError;
 use crate::backend::Fault;
-use crate::backend::wasmi::{engine, fault};
+use crate::backend::wasmi::{When, engine, fault};
 
 #[derive(Clone)]
 pub(super) struct Code {
@@ -28,7 +28,7 @@ pub(super) struct Instance {
 
 impl Code {
     pub(super) fn new(bytes: &[u8]) -> Result<Self, RawError> {
-        let module = Module::new(&engine(), bytes);
+        let module = Module::new(&engine(When::AtOnce), bytes);
         Ok(Self { module: module.map_err(|error| RawError::Backend(format!("{error}")))? })
     }
 
