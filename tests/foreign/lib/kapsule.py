@@ -1,5 +1,6 @@
 """What the foreign checks share: a throwaway home, and packages made by the `kapsule` command."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -14,12 +15,12 @@ HASH_AT = 29
 
 
 class Home:
-    """A throwaway home with one key, `author`."""
+    """A throwaway home with one identity, `author`, of the given suites."""
 
-    def __init__(self):
+    def __init__(self, *suites):
         self._folder = tempfile.TemporaryDirectory(prefix="kapsule-foreign-")
         self.path = pathlib.Path(self._folder.name)
-        self.run("key", "new", "author")
+        self.run("key", "new", "author", *(f"--suite={suite}" for suite in suites))
 
     def run(self, *arguments, expect=0):
         """Runs the command and returns what it printed; another exit code than `expect` fails."""
@@ -37,6 +38,20 @@ class Home:
                 f"kapsule {arguments}: exit {done.returncode}, expected {expect}\n{done.stderr}"
             )
         return done.stdout
+
+    def public_keys(self, name):
+        """Returns the keys of an identity as {suite: (key bytes, key id)}."""
+        shown = json.loads(self.run("key", "show", name, "--json"))
+        return {
+            key["suite"]: (bytes.fromhex(key["public"].split(":")[1]), key["keyid"])
+            for key in shown["keys"]
+        }
+
+    def envelopes(self, path):
+        """Signs a package by `author` and returns the envelopes as {suite: path}."""
+        self.run("sign", path, "--key", "author", "--detached")
+        found = sorted(path.parent.glob(f"{path.name}.author-*.dsse.json"))
+        return {name.name.split(".author-")[1].split("-")[0]: name for name in found}
 
     def package(self, name, *, sign):
         """Packs a standard module by `author`, signed on request, and returns its path."""
