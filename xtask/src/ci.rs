@@ -11,7 +11,8 @@ mod tests_line;
 use crate::failure::Failure;
 use crate::tree::Tree;
 use crate::{
-    deny, examples, foreign, guards, layers, modules, process, purity, readme, tidy, ui, vectors,
+    deny, examples, foreign, guards, layers, modules, process, purity, readme, sdk, tidy, ui,
+    vectors,
 };
 use std::process::Command;
 use std::time::Instant;
@@ -44,6 +45,7 @@ const STEPS: &[Step] = &[
     ("purity", |tree, _| purity::run(tree, &[])),
     ("modules --check", |tree, _| modules::run(tree, &["--check".to_owned()])),
     ("foreign", |tree, _| foreign::run(tree, &[])),
+    ("sdk", |tree, _| sdk::run(tree, &[])),
     ("examples", |tree, _| examples::run(tree, &[])),
     ("guards", |tree, _| some_guards(tree)),
 ];

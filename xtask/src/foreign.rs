@@ -78,7 +78,7 @@ fn create(tree: &Tree, directory: &Path) -> Result<(), Failure> {
 }
 
 /// Returns the user's cache directory.
-fn cache_directory() -> Result<PathBuf, Failure> {
+pub(crate) fn cache_directory() -> Result<PathBuf, Failure> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let cache = set("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || set("HOME").map(|home| Path::new(&home).join(".cache"));

@@ -14,6 +14,7 @@ mod modules;
 mod process;
 mod purity;
 mod readme;
+mod sdk;
 mod soak;
 mod tidy;
 mod toml_file;
@@ -49,6 +50,7 @@ const COMMANDS: &[Command] = &[
         run: guards::run,
     },
     Command { name: "foreign", usage: "other people's tools read our files", run: foreign::run },
+    Command { name: "sdk", usage: "modules in Rust, C and AssemblyScript", run: sdk::run },
     Command { name: "examples", usage: "the story of every example", run: examples::run },
     Command { name: "soak", usage: "NAME [OPTION]...  one long run", run: soak::run },
     Command { name: "ci", usage: "everything that a merge needs, in order", run: ci::run },

@@ -154,7 +154,7 @@ fn build_one(tree: &Tree, package: &str) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// Adds the wasm target where it is missing and rustup manages the compiler.
-fn add_target(tree: &Tree) -> Result<(), Failure> {
+pub(crate) fn add_target(tree: &Tree) -> Result<(), Failure> {
     let installed =
         process::command(tree, "rustup").args(["target", "list", "--installed"]).output();
     match installed {
@@ -182,7 +182,7 @@ fn flags(tree: &Tree) -> Vec<String> {
 }
 
 /// Returns where Cargo puts what it builds.
-fn target_directory(tree: &Tree) -> PathBuf {
+pub(crate) fn target_directory(tree: &Tree) -> PathBuf {
     let set = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     tree.root().join(set)
 }

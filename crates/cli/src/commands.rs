@@ -1,6 +1,7 @@
 //! One file per verb.
 
 mod batch;
+mod build;
 mod completions;
 mod config;
 mod convert;
@@ -9,6 +10,7 @@ mod inspect;
 mod key;
 mod limits;
 mod man;
+mod new;
 mod pack;
 mod policy;
 mod replay;
@@ -27,6 +29,8 @@ pub(crate) enum Command {
     Demo(demo::Args),
     #[command(subcommand)]
     Key(key::Command),
+    New(new::Args),
+    Build(build::Args),
     Pack(pack::Args),
     Sign(sign::Args),
     Verify(verify::Args),
@@ -48,6 +52,8 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
     match command {
         Command::Demo(args) => demo::run(context, &args),
         Command::Key(command) => key::run(context, &command),
+        Command::New(args) => new::run(context, &args),
+        Command::Build(args) => build::run(context, &args),
         Command::Pack(args) => pack::run(context, &args),
         Command::Sign(args) => sign::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),

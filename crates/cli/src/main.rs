@@ -4,6 +4,7 @@
 //! `mod`s are what the verbs share, and the demo calls the same functions as they do.
 
 mod batch;
+mod building;
 mod cli;
 mod codecache;
 mod commands;
@@ -19,6 +20,7 @@ mod keystore;
 mod opening;
 mod packing;
 mod paths;
+mod scaffold;
 mod settings;
 mod text;
 mod trustfile;

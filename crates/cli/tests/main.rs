@@ -13,6 +13,8 @@ mod policies;
 mod reference;
 mod replays;
 mod runs;
+mod scaffolds;
+mod sdk;
 mod settings;
 mod streams;
 mod support;

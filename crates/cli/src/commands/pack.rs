@@ -66,6 +66,27 @@ pub(crate) struct Args {
     dependencies: Vec<PackageId>,
 }
 
+impl Args {
+    /// Returns the arguments to pack a module that was built.
+    pub(super) fn of(
+        manifest: PathBuf,
+        payload: PathBuf,
+        output: Option<PathBuf>,
+        key: Option<KeyName>,
+    ) -> Self {
+        Self {
+            manifest,
+            payload: Some(payload),
+            policy: None,
+            output,
+            key,
+            author_key: None,
+            previous: None,
+            dependencies: Vec::new(),
+        }
+    }
+}
+
 fn decode_id(text: &str) -> Result<PackageId, String> {
     text.parse().map_err(|error: kapsule_format::DecodeError| error.to_string())
 }

@@ -1,0 +1,180 @@
+//! `sdk`: what an author of modules is given works: a new crate in Rust, modules in C and
+//! AssemblyScript.
+//!
+//! Each module is built, packed, and run on both engines with the output that is committed.
+//! The compilers for C and AssemblyScript come in fixed versions from their registries into the
+//! user's cache; where that is impossible, the step says so and goes on.
+
+use crate::failure::Failure;
+use crate::foreign::cache_directory;
+use crate::tree::Tree;
+use crate::{modules, process, ui};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The C compiler, as a Python package.
+const ZIG: (&str, &str) = ("ziglang", "0.15.2");
+/// The AssemblyScript compiler, as an npm package.
+const ASSEMBLY_SCRIPT: (&str, &str) = ("assemblyscript", "0.28.20");
+/// Input of the example that counts words, and what it writes.
+const COUNTED: (&[u8], &str) = (b"one two\n  three\n\nfour", "3 4 21\n");
+/// Bytes of the guest's stack in C; the default of 1 MiB would make every instance large.
+const STACK_BYTES: u32 = 32_768;
+
+/// Runs the three parts.
+pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<(), Failure> {
+    if let Some(unknown) = args.first() {
+        return Err(Failure::Usage(format!("sdk takes no argument, found `{unknown}`")));
+    }
+    let kapsule = process::built(tree, "kapsule")?;
+    let bench = Bench { tree, kapsule, directory: fresh_directory()? };
+    let done = bench.scaffold().and_then(|()| bench.c()).and_then(|()| bench.assembly_script());
+    let removed = std::fs::remove_dir_all(&bench.directory);
+    done?;
+    removed.map_err(Failure::io(&bench.directory))
+}
+
+/// Makes a directory outside the repository, as an author's is.
+fn fresh_directory() -> Result<PathBuf, Failure> {
+    let path = std::env::temp_dir().join(format!("kapsule-sdk-{}", std::process::id()));
+    std::fs::create_dir(&path).map_err(Failure::io(&path))?;
+    Ok(path)
+}
+
+/// The built command, and a place to work in.
+struct Bench<'a> {
+    tree: &'a Tree,
+    kapsule: PathBuf,
+    directory: PathBuf,
+}
+
+impl Bench<'_> {
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// Prepares a program in the place, with no network for Cargo and a home of its own.
+    fn command(&self, program: &Path) -> Command {
+        let mut command = process::command(self.tree, &program.display().to_string());
+        command.current_dir(&self.directory).env("CARGO_NET_OFFLINE", "true");
+        command.env("KAPSULE_HOME", self.path("home"));
+        // What is built stays for the next time.
+        command.env("CARGO_TARGET_DIR", modules::target_directory(self.tree).join("sdk"));
+        command
+    }
+
+    fn kapsule(&self, args: &[&str]) -> Result<String, Failure> {
+        process::capture(self.command(&self.kapsule).args(args))
+    }
+
+    /// A new crate builds, passes its tests, packs, is signed, and runs, without a network.
+    fn scaffold(&self) -> Result<(), Failure> {
+        ui::line("-- a new crate in Rust");
+        modules::add_target(self.tree)?;
+        self.kapsule(&["new", "greeter"])?;
+        let mut test = self.command(Path::new("cargo"));
+        test.args(["test", "--offline", "--locked"]).current_dir(self.path("greeter"));
+        process::run(&mut test)?;
+        self.kapsule(&["key", "new", "alice"])?;
+        self.kapsule(&["build", "greeter"])?;
+        self.kapsule(&["build", "greeter", "--offline", "--key", "alice", "-o", "signed.mod"])?;
+        self.kapsule(&["verify", "signed.mod"])?;
+        for package in ["greeter.mod", "signed.mod"] {
+            self.expect(package, b"Ada\n", "hello, Ada\n")?;
+        }
+        Ok(())
+    }
+
+    /// The example in C.
+    fn c(&self) -> Result<(), Failure> {
+        ui::line("-- C");
+        let Some(python) = self.zig()? else { return Ok(()) };
+        let output = self.path("wc-c.wasm");
+        let mut zig = process::command(self.tree, &python.display().to_string());
+        zig.args(["-m", "ziglang", "cc", "-target", "wasm32-freestanding", "-O2", "-nostdlib"]);
+        zig.args(["-Wall", "-Wextra", "-Werror", "-Wl,--no-entry", "-Wl,--strip-all"]);
+        zig.arg(format!("-Wl,-z,stack-size={STACK_BYTES}")).arg("-o").arg(&output);
+        zig.arg("sdk/c/wc/wc.c")
+            .env("ZIG_GLOBAL_CACHE_DIR", cache_directory()?.join("kapsule/zig"));
+        process::run(&mut zig)?;
+        self.pack_and_count("sdk/c/wc/kapsule.toml", &output)
+    }
+
+    /// The example in AssemblyScript.
+    fn assembly_script(&self) -> Result<(), Failure> {
+        ui::line("-- AssemblyScript");
+        let Some(compiler) = self.asc()? else { return Ok(()) };
+        let output = self.path("wc-as.wasm");
+        let mut asc = process::command(self.tree, &compiler.display().to_string());
+        asc.current_dir(self.tree.path("sdk/assemblyscript"));
+        asc.args(["wc/wc.ts", "-O", "--runtime", "stub", "--use", "abort=kapsule/abort"]);
+        asc.arg("--outFile").arg(&output);
+        process::run(&mut asc)?;
+        self.pack_and_count("sdk/assemblyscript/wc/kapsule.toml", &output)
+    }
+
+    fn pack_and_count(&self, manifest: &str, payload: &Path) -> Result<(), Failure> {
+        let manifest = self.tree.path(manifest).display().to_string();
+        let payload = payload.display().to_string();
+        self.kapsule(&["pack", &manifest, "--payload", &payload, "-o", "wc.mod"])?;
+        self.expect("wc.mod", COUNTED.0, COUNTED.1)
+    }
+
+    /// Runs a package on both engines and compares what it writes.
+    fn expect(&self, package: &str, input: &[u8], expected: &str) -> Result<(), Failure> {
+        let file = self.path("input");
+        std::fs::write(&file, input).map_err(Failure::io(&file))?;
+        for engine in ["wasmi", "jit"] {
+            let found = self.kapsule(&["run", package, "--input", "input", "--engine", engine])?;
+            if found != expected {
+                let detail = format!("wrote {found:?} on {engine}, expected {expected:?}");
+                return Err(Failure::shape(package, detail));
+            }
+        }
+        ui::line(&format!("{package} writes {expected:?} on both engines"));
+        Ok(())
+    }
+
+    /// Returns a Python that has the C compiler, if it can be had.
+    fn zig(&self) -> Result<Option<PathBuf>, Failure> {
+        let (name, version) = ZIG;
+        let directory = cache_directory()?.join(format!("kapsule/{name}-{version}"));
+        let python = directory.join("bin/python");
+        let program = python.display().to_string();
+        let is_there = || process::is_present(self.tree, &program, &["-m", "ziglang", "version"]);
+        if !is_there() {
+            let mut venv = process::command(self.tree, "python3");
+            let made = process::run(venv.args(["-m", "venv", "--clear"]).arg(&directory));
+            let mut pip = process::command(self.tree, &program);
+            pip.args(["-m", "pip", "install", "--quiet", "--no-input"]);
+            pip.args(["--disable-pip-version-check", &format!("{name}=={version}")]);
+            if let Err(failure) = made.and_then(|()| process::run(&mut pip)) {
+                ui::line(&format!("skipped: {name} {version} cannot be installed: {failure}"));
+                return Ok(None);
+            }
+        }
+        Ok(is_there().then_some(python))
+    }
+
+    /// Returns the AssemblyScript compiler, if it can be had.
+    fn asc(&self) -> Result<Option<PathBuf>, Failure> {
+        let (name, version) = ASSEMBLY_SCRIPT;
+        if !process::is_present(self.tree, "npm", &["--version"]) {
+            ui::line("skipped: npm is not installed");
+            return Ok(None);
+        }
+        let directory = cache_directory()?.join(format!("kapsule/{name}-{version}"));
+        let compiler = directory.join("node_modules/.bin/asc");
+        if !compiler.exists() {
+            std::fs::create_dir_all(&directory).map_err(Failure::io(&directory))?;
+            let mut npm = process::command(self.tree, "npm");
+            npm.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]);
+            npm.arg("--prefix").arg(&directory).arg(format!("{name}@{version}"));
+            if let Err(failure) = process::run(&mut npm) {
+                ui::line(&format!("skipped: {name} {version} cannot be installed: {failure}"));
+                return Ok(None);
+            }
+        }
+        Ok(Some(compiler))
+    }
+}
