@@ -31,6 +31,8 @@ export const INVALID_ARGUMENT: i32 = -2;
 export const UNSUPPORTED: i32 = -3;
 export const KEY_NOT_HELD: i32 = -4;
 export const MALFORMED: i32 = -5;
+export const REFUSED: i32 = -6;
+export const UNREACHABLE: i32 = -7;
 
 /** Hostcall 1: always linked; 16 fuel and 1/8 for each byte; errors: none. */
 // @ts-ignore: decorator
@@ -101,4 +103,64 @@ export declare function now(): i64;
 // @ts-ignore: decorator
 @external("kapsule_v1", "random")
 export declare function random(ptr: usize, len: u32): void;
+
+/** Hostcall 15: grant storage; 128 fuel and 1/8 for each byte; errors: not found, invalid argument. */
+// @ts-ignore: decorator
+@external("kapsule_v1", "kv_get")
+export declare function kv_get(key_ptr: usize, key_len: u32, ptr: usize, len: u32): i32;
+
+/** Hostcall 16: grant storage; 256 fuel and 8/8 for each byte; errors: invalid argument. */
+// @ts-ignore: decorator
+@external("kapsule_v1", "kv_set")
+export declare function kv_set(key_ptr: usize, key_len: u32, val_ptr: usize, val_len: u32): i32;
+
+/** Hostcall 17: grant storage; 128 fuel and 1/8 for each byte; errors: not found, invalid argument. */
+// @ts-ignore: decorator
+@external("kapsule_v1", "kv_delete")
+export declare function kv_delete(key_ptr: usize, key_len: u32): i32;
+
+/** Hostcall 18: grant storage; 128 fuel and 1/8 for each byte; errors: not found, invalid argument. */
+// @ts-ignore: decorator
+@external("kapsule_v1", "kv_next")
+export declare function kv_next(key_ptr: usize, key_len: u32, ptr: usize, len: u32): i32;
+
+/** Hostcall 19: grant dag.read; 128 fuel and 1/8 for each byte; errors: not found. */
+// @ts-ignore: decorator
+@external("kapsule_v1", "dag_get")
+export declare function dag_get(id_ptr: usize, ptr: usize, len: u32): i32;
+
+/** Hostcall 20: grant dag.read; 128 fuel and 1/8 for each byte; errors: not found, invalid argument. */
+// @ts-ignore: decorator
+@external("kapsule_v1", "dag_children")
+export declare function dag_children(id_ptr: usize, cursor: i64, ptr: usize, len: u32): i32;
+
+/** Hostcall 21: grant dag.read; 1000 fuel and 1/8 for each byte; errors: invalid argument, malformed. */
+// @ts-ignore: decorator
+@external("kapsule_v1", "dag_query")
+export declare function dag_query(ptr: usize, len: u32, cursor: i64, out: usize, out_len: u32): i32;
+
+/** Hostcall 22: grant agent.propose; 256 fuel and 1/8 for each byte; errors: malformed, refused. */
+// @ts-ignore: decorator
+@external("kapsule_v1", "propose")
+export declare function propose(ptr: usize, len: u32): i32;
+
+/** Hostcall 23: grant compose; 10000 fuel and 1/8 for each byte; errors: not found, invalid argument, refused. */
+// @ts-ignore: decorator
+@external("kapsule_v1", "call")
+export declare function call(pkg_ptr: usize, entry_ptr: usize, entry_len: u32, in_ptr: usize, in_len: u32, out_ptr: usize, out_len: u32): i32;
+
+/** Hostcall 24: grant fs; 1000 fuel and 1/8 for each byte; errors: not found, invalid argument, refused. */
+// @ts-ignore: decorator
+@external("kapsule_v1", "fs_read")
+export declare function fs_read(path_ptr: usize, path_len: u32, offset: i64, ptr: usize, len: u32): i32;
+
+/** Hostcall 25: grant fs; 1000 fuel and 8/8 for each byte; errors: not found, invalid argument, refused. */
+// @ts-ignore: decorator
+@external("kapsule_v1", "fs_write")
+export declare function fs_write(path_ptr: usize, path_len: u32, ptr: usize, len: u32): i32;
+
+/** Hostcall 26: grant net.clearnet or net.mesh; 10000 fuel and 1/8 for each byte; errors: malformed, refused, unreachable. */
+// @ts-ignore: decorator
+@external("kapsule_v1", "net_request")
+export declare function net_request(ptr: usize, len: u32, out: usize, out_len: u32): i32;
 // -- end of what is made from the table --

@@ -38,6 +38,8 @@ enum {
   KAPSULE_UNSUPPORTED = -3,
   KAPSULE_KEY_NOT_HELD = -4,
   KAPSULE_MALFORMED = -5,
+  KAPSULE_REFUSED = -6,
+  KAPSULE_UNREACHABLE = -7,
 };
 
 /* Hostcall 1: always linked; 16 fuel and 1/8 for each byte; errors: none. */
@@ -81,6 +83,42 @@ KAPSULE_IMPORT(now) int64_t kapsule_now(void);
 
 /* Hostcall 14: grant random; 16 fuel and 16/8 for each byte; errors: none. */
 KAPSULE_IMPORT(random) void kapsule_random(void *ptr, uint32_t len);
+
+/* Hostcall 15: grant storage; 128 fuel and 1/8 for each byte; errors: not found, invalid argument. */
+KAPSULE_IMPORT(kv_get) int32_t kapsule_kv_get(const void *key_ptr, uint32_t key_len, void *ptr, uint32_t len);
+
+/* Hostcall 16: grant storage; 256 fuel and 8/8 for each byte; errors: invalid argument. */
+KAPSULE_IMPORT(kv_set) int32_t kapsule_kv_set(const void *key_ptr, uint32_t key_len, const void *val_ptr, uint32_t val_len);
+
+/* Hostcall 17: grant storage; 128 fuel and 1/8 for each byte; errors: not found, invalid argument. */
+KAPSULE_IMPORT(kv_delete) int32_t kapsule_kv_delete(const void *key_ptr, uint32_t key_len);
+
+/* Hostcall 18: grant storage; 128 fuel and 1/8 for each byte; errors: not found, invalid argument. */
+KAPSULE_IMPORT(kv_next) int32_t kapsule_kv_next(const void *key_ptr, uint32_t key_len, void *ptr, uint32_t len);
+
+/* Hostcall 19: grant dag.read; 128 fuel and 1/8 for each byte; errors: not found. */
+KAPSULE_IMPORT(dag_get) int32_t kapsule_dag_get(const void *id_ptr, void *ptr, uint32_t len);
+
+/* Hostcall 20: grant dag.read; 128 fuel and 1/8 for each byte; errors: not found, invalid argument. */
+KAPSULE_IMPORT(dag_children) int32_t kapsule_dag_children(const void *id_ptr, int64_t cursor, void *ptr, uint32_t len);
+
+/* Hostcall 21: grant dag.read; 1000 fuel and 1/8 for each byte; errors: invalid argument, malformed. */
+KAPSULE_IMPORT(dag_query) int32_t kapsule_dag_query(const void *ptr, uint32_t len, int64_t cursor, void *out, uint32_t out_len);
+
+/* Hostcall 22: grant agent.propose; 256 fuel and 1/8 for each byte; errors: malformed, refused. */
+KAPSULE_IMPORT(propose) int32_t kapsule_propose(const void *ptr, uint32_t len);
+
+/* Hostcall 23: grant compose; 10000 fuel and 1/8 for each byte; errors: not found, invalid argument, refused. */
+KAPSULE_IMPORT(call) int32_t kapsule_call(const void *pkg_ptr, const void *entry_ptr, uint32_t entry_len, const void *in_ptr, uint32_t in_len, void *out_ptr, uint32_t out_len);
+
+/* Hostcall 24: grant fs; 1000 fuel and 1/8 for each byte; errors: not found, invalid argument, refused. */
+KAPSULE_IMPORT(fs_read) int32_t kapsule_fs_read(const void *path_ptr, uint32_t path_len, int64_t offset, void *ptr, uint32_t len);
+
+/* Hostcall 25: grant fs; 1000 fuel and 8/8 for each byte; errors: not found, invalid argument, refused. */
+KAPSULE_IMPORT(fs_write) int32_t kapsule_fs_write(const void *path_ptr, uint32_t path_len, const void *ptr, uint32_t len);
+
+/* Hostcall 26: grant net.clearnet or net.mesh; 10000 fuel and 1/8 for each byte; errors: malformed, refused, unreachable. */
+KAPSULE_IMPORT(net_request) int32_t kapsule_net_request(const void *ptr, uint32_t len, void *out, uint32_t out_len);
 // -- end of what is made from the table --
 
 #endif

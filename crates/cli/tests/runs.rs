@@ -117,7 +117,11 @@ fn a_grant_is_asked_for_by_name() {
     assert!(told.stderr.contains("the run is told the time "), "{}", told.stderr);
     let unknown = bench.run(&["run", "clock.mod", "--grant", "everything"]);
     assert_eq!(unknown.code, 2);
-    assert!(unknown.stderr.contains("grants are agent.propose, capsule.metadata, "), "{}", unknown.stderr);
+    assert!(
+        unknown.stderr.contains("grants are agent.propose, capsule.metadata, "),
+        "{}",
+        unknown.stderr
+    );
 }
 
 #[test]

@@ -13,7 +13,10 @@ const END: &str = "// -- end of what is made from the table --";
 
 /// Returns what a comment says of a call.
 fn facts(call: &Hostcall) -> String {
-    let grant = call.grant.map_or("always linked".to_owned(), |g| format!("grant {}", g.name()));
+    let grant = match call.is_always_granted() {
+        true => "always linked".to_owned(),
+        false => format!("grant {}", call.grant_names()),
+    };
     let price = call.price;
     let errors: Vec<&str> = call.errors.iter().map(|errno| errno.name()).collect();
     let errors = if errors.is_empty() { "none".to_owned() } else { errors.join(", ") };
