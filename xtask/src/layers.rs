@@ -9,7 +9,7 @@ use crate::tree::Tree;
 use crate::ui;
 
 /// Crates whose output is hashed, signed or proved, in order of their layers.
-pub(crate) const PURE: &[&str] = &["abi", "guest", "format", "meter", "engine"];
+pub(crate) const PURE: &[&str] = &["abi", "guest", "format", "meter", "wasi", "engine"];
 
 /// To which of our crates `from` may point.
 enum Rule {
@@ -25,6 +25,7 @@ const ARROWS: &[(&str, Rule, &str)] = &[
     ("guest", Rule::Only(&["abi"]), "a module knows the contract alone"),
     ("format", Rule::Only(&["abi"]), "readers of files run nothing"),
     ("meter", Rule::Only(&["abi"]), "metering knows no file format"),
+    ("wasi", Rule::Only(&["abi"]), "the adapter knows no file format"),
     (
         "engine",
         Rule::Never(&["kernel", "store", "net", "proof"]),
@@ -84,6 +85,7 @@ const PURE_USES: &[(&str, &[&str])] = &[
         ],
     ),
     ("meter", &["thiserror", "wasm-encoder", "wasmparser"]),
+    ("wasi", &["wasm-encoder", "wasmparser"]),
     ("engine", &["+wasmtime", "blake3", "sha2", "sha3", "thiserror", "wasmi"]),
 ];
 

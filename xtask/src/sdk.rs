@@ -1,5 +1,5 @@
 //! `sdk`: what an author of modules is given works: a new crate in Rust, modules in C and
-//! AssemblyScript.
+//! AssemblyScript, command-line programs for WASI.
 //!
 //! Each module is built, packed, and run on both engines with the output that is committed.
 //! The compilers for C and AssemblyScript come in fixed versions from their registries into the
@@ -16,12 +16,14 @@ use std::process::Command;
 const ZIG: (&str, &str) = ("ziglang", "0.15.2");
 /// The AssemblyScript compiler, as an npm package.
 const ASSEMBLY_SCRIPT: (&str, &str) = ("assemblyscript", "0.28.20");
+/// Target of command-line programs.
+const WASI_TARGET: &str = "wasm32-wasip1";
 /// Input of the example that counts words, and what it writes.
 const COUNTED: (&[u8], &str) = (b"one two\n  three\n\nfour", "3 4 21\n");
 /// Bytes of the guest's stack in C; the default of 1 MiB would make every instance large.
 const STACK_BYTES: u32 = 32_768;
 
-/// Runs the three parts.
+/// Runs every part.
 pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     if let Some(unknown) = args.first() {
         return Err(Failure::Usage(format!("sdk takes no argument, found `{unknown}`")));
@@ -29,6 +31,7 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     let kapsule = process::built(tree, "kapsule")?;
     let bench = Bench { tree, kapsule, directory: fresh_directory()? };
     let done = bench.scaffold().and_then(|()| bench.c()).and_then(|()| bench.assembly_script());
+    let done = done.and_then(|()| bench.rust_program()).and_then(|()| bench.c_program());
     let removed = std::fs::remove_dir_all(&bench.directory);
     done?;
     removed.map_err(Failure::io(&bench.directory))
@@ -88,14 +91,12 @@ impl Bench<'_> {
     /// The example in C.
     fn c(&self) -> Result<(), Failure> {
         ui::line("-- C");
-        let Some(python) = self.zig()? else { return Ok(()) };
+        let Some(mut zig) = self.zig()? else { return Ok(()) };
         let output = self.path("wc-c.wasm");
-        let mut zig = process::command(self.tree, &python.display().to_string());
-        zig.args(["-m", "ziglang", "cc", "-target", "wasm32-freestanding", "-O2", "-nostdlib"]);
+        zig.args(["-target", "wasm32-freestanding", "-O2", "-nostdlib"]);
         zig.args(["-Wall", "-Wextra", "-Werror", "-Wl,--no-entry", "-Wl,--strip-all"]);
-        zig.arg(format!("-Wl,-z,stack-size={STACK_BYTES}")).arg("-o").arg(&output);
-        zig.arg("sdk/c/wc/wc.c")
-            .env("ZIG_GLOBAL_CACHE_DIR", cache_directory()?.join("kapsule/zig"));
+        zig.arg(format!("-Wl,-z,stack-size={STACK_BYTES}"));
+        zig.args(["sdk/c/wc/wc.c", "-o"]).arg(&output);
         process::run(&mut zig)?;
         self.pack_and_count("sdk/c/wc/kapsule.toml", &output)
     }
@@ -120,12 +121,56 @@ impl Bench<'_> {
         self.expect("wc.mod", COUNTED.0, COUNTED.1)
     }
 
+    /// The command-line program in Rust, as its compiler makes it today.
+    fn rust_program(&self) -> Result<(), Failure> {
+        ui::line("-- a program in Rust for WASI");
+        let added = process::run(process::command(self.tree, "rustup").args([
+            "target",
+            "add",
+            WASI_TARGET,
+        ]));
+        if let Err(failure) = added {
+            ui::line(&format!("skipped: {WASI_TARGET} cannot be installed: {failure}"));
+            return Ok(());
+        }
+        let output = self.path("words.wasm");
+        let mut rustc = process::command(self.tree, "rustc");
+        rustc.args(["--edition", "2024", "--target", WASI_TARGET, "-Copt-level=z"]);
+        rustc.args(["-Cpanic=abort", "-Cstrip=symbols", "-Clto=fat", "-Ccodegen-units=1"]);
+        rustc.args(["-Clink-arg=-zstack-size=65536", "sdk/wasi/words.rs", "-o"]).arg(&output);
+        process::run(&mut rustc)?;
+        self.pack_program("words", &output)?;
+        self.expect("words.mod", b"one two\none\n", "ONE TWO\nONE\none 2\ntwo 1\n")
+    }
+
+    /// The command-line program in C.
+    fn c_program(&self) -> Result<(), Failure> {
+        ui::line("-- a program in C for WASI");
+        let Some(mut zig) = self.zig()? else { return Ok(()) };
+        let output = self.path("sort.wasm");
+        zig.args(["-target", "wasm32-wasi", "-Os", "-s", "-Wl,-z,stack-size=65536"]);
+        zig.args(["-mcpu=mvp+bulk_memory+sign_ext+mutable_globals", "sdk/wasi/sort.c", "-o"]);
+        zig.arg(&output);
+        process::run(&mut zig)?;
+        self.pack_program("sort", &output)?;
+        self.expect("sort.mod", b"b\na\n", "--loud a\n--loud b\n")
+    }
+
+    fn pack_program(&self, name: &str, payload: &Path) -> Result<(), Failure> {
+        let manifest = self.tree.path(&format!("sdk/wasi/{name}.toml")).display().to_string();
+        let payload = payload.display().to_string();
+        let args = ["pack", &manifest, "--payload", &payload, "--wasi", "--wasi-arg=--loud"];
+        self.kapsule(&args).map(drop)
+    }
+
     /// Runs a package on both engines and compares what it writes.
     fn expect(&self, package: &str, input: &[u8], expected: &str) -> Result<(), Failure> {
         let file = self.path("input");
         std::fs::write(&file, input).map_err(Failure::io(&file))?;
         for engine in ["wasmi", "jit"] {
-            let found = self.kapsule(&["run", package, "--input", "input", "--engine", engine])?;
+            let args =
+                ["run", package, "--input", "input", "--engine", engine, "--grant", "random"];
+            let found = self.kapsule(&args)?;
             if found != expected {
                 let detail = format!("wrote {found:?} on {engine}, expected {expected:?}");
                 return Err(Failure::shape(package, detail));
@@ -135,8 +180,8 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Returns a Python that has the C compiler, if it can be had.
-    fn zig(&self) -> Result<Option<PathBuf>, Failure> {
+    /// Prepares the C compiler, if it can be had.
+    fn zig(&self) -> Result<Option<Command>, Failure> {
         let (name, version) = ZIG;
         let directory = cache_directory()?.join(format!("kapsule/{name}-{version}"));
         let python = directory.join("bin/python");
@@ -153,7 +198,10 @@ impl Bench<'_> {
                 return Ok(None);
             }
         }
-        Ok(is_there().then_some(python))
+        let mut zig = process::command(self.tree, &program);
+        zig.args(["-m", "ziglang", "cc"]);
+        zig.env("ZIG_GLOBAL_CACHE_DIR", cache_directory()?.join("kapsule/zig"));
+        Ok(is_there().then_some(zig))
     }
 
     /// Returns the AssemblyScript compiler, if it can be had.

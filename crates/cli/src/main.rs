@@ -25,6 +25,7 @@ mod settings;
 mod text;
 mod trustfile;
 mod ui;
+mod wasi;
 
 fn main() -> std::process::ExitCode {
     cli::main().into()

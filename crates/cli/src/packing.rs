@@ -29,6 +29,12 @@ impl Authoring<'_> {
         Draft::read(self.manifest, policy).map_err(|error| self.refused(&error))
     }
 
+    /// Returns the policy that a package of these inputs asks for.
+    pub(crate) fn policy(&self, draft: &Draft, inputs: &Inputs<'_>) -> Result<Policy, Failure> {
+        let finished = draft.finish(inputs).map_err(|error| self.refused(&error))?;
+        Ok(finished.1)
+    }
+
     /// Packs the body and checks that the module can run as it says.
     pub(crate) fn pack(
         &self,

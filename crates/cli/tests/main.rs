@@ -19,6 +19,7 @@ mod settings;
 mod streams;
 mod support;
 mod verification;
+mod wasi;
 
 #[test]
 fn no_test_file_is_forgotten() {

@@ -9,6 +9,7 @@ extern crate kapsule_engine as _;
 extern crate kapsule_format as _;
 extern crate kapsule_guest as _;
 extern crate kapsule_meter as _;
+extern crate kapsule_wasi as _;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

@@ -26,8 +26,8 @@ A configuration file, `config.toml` in the configuration directory, has one line
 /// A flag beats a variable `KAPSULE_*`, that beats the configuration file, and that beats the
 /// default.
 /// With flags it shows what a command with the same flags would use.
-/// The directories follow from `KAPSULE_HOME`, else from `XDG_DATA_HOME` and `XDG_CONFIG_HOME`, else
-/// from `HOME`.
+/// The directories follow from `KAPSULE_HOME`, else from `XDG_DATA_HOME` and `XDG_CONFIG_HOME`,
+/// else from `HOME`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

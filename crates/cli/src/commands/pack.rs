@@ -13,6 +13,7 @@ use crate::error::{Done, Failure};
 use crate::files;
 use crate::keystore::KeyName;
 use crate::packing::{self, Authoring};
+use crate::wasi::WasiArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,6 +65,8 @@ pub(crate) struct Args {
     /// `capsule_hash` of a package that this one needs; may be repeated
     #[arg(long = "depends", value_name = "HASH", value_parser = decode_id)]
     dependencies: Vec<PackageId>,
+    #[command(flatten)]
+    wasi: WasiArgs,
 }
 
 impl Args {
@@ -83,6 +86,7 @@ impl Args {
             author_key: None,
             previous: None,
             dependencies: Vec::new(),
+            wasi: WasiArgs::default(),
         }
     }
 }
@@ -133,12 +137,17 @@ fn pack(args: &Args, author_keys: &[PublicKey]) -> Result<Package, Failure> {
     let schema = draft.proof_schema().map(beside);
     let schema = schema.map(|path| files::read(&path, "proof schema", PAYLOAD_BYTES_MAX));
     let schema = schema.transpose()?;
-    let inputs = Inputs {
+    let mut inputs = Inputs {
         payload: &payload,
         proof_schema: schema.as_deref(),
         author_keys,
         previous: args.previous,
     };
+    let adapted;
+    if args.wasi.is_program() {
+        adapted = args.wasi.adapt(draft.binary(), &payload, &authoring.policy(&draft, &inputs)?)?;
+        inputs.payload = &adapted;
+    }
     authoring.pack(&draft, &inputs, &args.dependencies)
 }
 
