@@ -28,10 +28,15 @@ const ARROWS: &[(&str, Rule, &str)] = &[
     ("wasi", Rule::Only(&["abi"]), "the adapter knows no file format"),
     (
         "engine",
-        Rule::Never(&["kernel", "store", "net", "proof"]),
+        Rule::Never(&["host", "kernel", "store", "net", "proof"]),
         "one run knows neither processes nor I/O",
     ),
-    ("kernel", Rule::Never(&["store", "net"]), "the kernel performs no I/O"),
+    (
+        "host",
+        Rule::Only(&["abi", "format", "engine", "meter"]),
+        "directories and sockets for one run, and nothing above it",
+    ),
+    ("kernel", Rule::Never(&["host", "store", "net"]), "the kernel performs no I/O"),
     ("proof", Rule::Never(&["engine"]), "a verifier re-runs nothing"),
     ("store", Rule::Never(&["net"]), "they meet in node"),
     ("net", Rule::Never(&["store"]), "they meet in node"),

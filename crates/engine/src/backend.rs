@@ -190,6 +190,11 @@ impl Facts {
     fn global_names(&self) -> impl Iterator<Item = &str> {
         COUNTERS.into_iter().chain(self.globals.iter().map(String::as_str))
     }
+
+    /// Tells whether the module can reach its storage, which then is part of its state.
+    pub(crate) fn has_storage(&self) -> bool {
+        self.imports.iter().any(|call| crate::hostcall::STORAGE_CALLS.contains(&call.number))
+    }
 }
 
 impl Compiled {

@@ -1,14 +1,22 @@
-//! What a run asks of its surroundings, and an implementation that holds everything in memory.
+//! What a run asks of its surroundings.
 
-use alloc::collections::BTreeMap;
+mod dag;
+mod effects;
+mod memory;
+
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use kapsule_abi::Errno;
-use kapsule_format::Digest;
 use kapsule_format::cbor::{self, Fields, Value};
 use kapsule_format::key::IdentityId;
+use kapsule_format::package::PackageId;
+use kapsule_format::{DecodeError, Digest};
+
+pub use dag::{Dag, DagQuery};
+pub use effects::{Act, Effects, NetRequest, NetworkKind, Proposal, StorageChanges, StorageSize};
+pub use memory::{MemoryCapsule, MemoryHost, apply_changes, next_key};
 
 use crate::HostError;
 
@@ -69,6 +77,99 @@ pub trait Host {
     /// [`HostError`] if the host cannot tell.
     fn now_ms(&mut self) -> Result<u64, HostError>;
 
+    /// Returns the value of a key in the storage of a package, as it was before the run.
+    ///
+    /// # Errors
+    /// [`HostError`] if the host cannot tell.
+    fn storage_get(
+        &mut self,
+        package: &PackageId,
+        key: &[u8],
+    ) -> Result<Option<Vec<u8>>, HostError>;
+
+    /// Returns the least key of a package's storage that is greater than `key`, or `None`; an empty
+    /// `key` is less than every key.
+    ///
+    /// # Errors
+    /// [`HostError`] if the host cannot tell.
+    fn storage_next(
+        &mut self,
+        package: &PackageId,
+        key: &[u8],
+    ) -> Result<Option<Vec<u8>>, HostError>;
+
+    /// Returns how much a package's storage held before the run.
+    ///
+    /// # Errors
+    /// [`HostError`] if the host cannot tell.
+    fn storage_size(&mut self, package: &PackageId) -> Result<StorageSize, HostError>;
+
+    /// Returns the public metadata of a capsule of the DAG.
+    ///
+    /// # Errors
+    /// [`Errno::NotFound`] where there is none.
+    fn dag_metadata(&mut self, id: &Digest) -> Answer<CapsuleMetadata>;
+
+    /// Returns at most `count` children of a capsule from position `from` on, ascending by claimed
+    /// time and id.
+    ///
+    /// # Errors
+    /// [`Errno::NotFound`] where there is no such capsule.
+    fn dag_children(&mut self, id: &Digest, from: u64, count: usize) -> Answer<Vec<Digest>>;
+
+    /// Returns at most `count` of the capsules that match from position `from` among them on,
+    /// ascending by claimed time and id.
+    ///
+    /// # Errors
+    /// [`HostError`] if the host cannot tell.
+    fn dag_query(
+        &mut self,
+        query: &DagQuery,
+        from: u64,
+        count: usize,
+    ) -> Result<Vec<Digest>, HostError>;
+
+    /// Says whether a proposal is taken after those that were; it is carried out by nobody but
+    /// [`Host::apply`].
+    ///
+    /// # Errors
+    /// [`Errno::Refused`] if the budget or the rules of this host say no.
+    fn propose(&mut self, proposal: &Proposal, taken: &[Proposal]) -> Answer<()>;
+
+    /// Copies bytes of a file, as it was before the run, from `offset` on into `buffer` and returns
+    /// how many there were.
+    ///
+    /// The path has the form of `spec/policy.md`, and the effective policy covers it.
+    ///
+    /// # Errors
+    /// [`Errno::NotFound`] where there is no such file, [`Errno::Refused`] where the host does not
+    /// give out what is there.
+    fn file_read(&mut self, path: &str, offset: u64, buffer: &mut [u8]) -> Answer<usize>;
+
+    /// Says whether a file can be replaced or created; the content follows in [`Host::apply`].
+    ///
+    /// # Errors
+    /// [`Errno::NotFound`] where its directory does not exist, [`Errno::Refused`] where the host
+    /// does not want it there.
+    fn file_writable(&mut self, path: &str) -> Answer<()>;
+
+    /// Sends bytes to another machine, fills `buffer` with what comes back until that side closes
+    /// or the buffer is full, and returns how many bytes came.
+    ///
+    /// # Errors
+    /// [`Errno::Refused`] for a machine that this host does not talk to, [`Errno::Unreachable`]
+    /// for one that does not answer.
+    fn net_request(&mut self, request: &NetRequest, buffer: &mut [u8]) -> Answer<usize>;
+
+    /// Carries out what a run that completed with 0 changed outside of itself.
+    ///
+    /// [`run`](crate::run) never calls it: the caller does, once it wants the run to count.
+    ///
+    /// # Errors
+    /// [`HostError`] if it could not be done; storage changes of one package are done whole or not
+    /// at all.
+    fn apply(&mut self, effects: &Effects) -> Result<(), HostError>;
+
     /// Forgets everything that a void run did, and tells whether that was possible.
     ///
     /// [`run_auto`](crate::run_auto) asks before its first start, and starts again on the other
@@ -111,6 +212,26 @@ impl CapsuleMetadata {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         cbor::encode(&self.to_value())
+    }
+
+    /// Decodes the KCBOR that a guest is given.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for anything but the closed map of `spec/abi.md`.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut fields = Fields::new(cbor::decode(bytes)?, "capsule-metadata")?;
+        let metadata = Self {
+            kind: fields.required(0)?,
+            channel: fields.optional(1)?,
+            author: IdentityId::new(fields.required(2)?),
+            seq: fields.required(3)?,
+            parents: fields.required(4)?,
+            flags: fields.required(5)?,
+            claimed_ms: fields.required(6)?,
+            logic: fields.optional(7)?,
+        };
+        fields.finish()?;
+        Ok(metadata)
     }
 
     pub(crate) fn to_value(&self) -> Value {
@@ -156,7 +277,7 @@ impl CapsuleResult {
                 state: fields.optional(3)?,
             };
             fields.finish()?;
-            Ok::<_, kapsule_format::DecodeError>(result)
+            Ok::<_, DecodeError>(result)
         };
         read().map_err(|_| Errno::Malformed)
     }
@@ -217,88 +338,6 @@ pub(crate) fn is_encodable(value: &Value) -> bool {
         Value::Bytes(_) | Value::Bool(_) => true,
         Value::Array(elements) => elements.iter().all(is_encodable),
         Value::Map(entries) => entries.iter().all(|(_, entry)| is_encodable(entry)),
-    }
-}
-
-/// One capsule of a [`MemoryHost`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemoryCapsule {
-    /// Public metadata.
-    pub metadata: CapsuleMetadata,
-    /// Decrypted payload, or `None` where the host holds no key for it.
-    pub payload: Option<Vec<u8>>,
-}
-
-/// A host that holds everything in memory; enough for tools, tests and small embedders.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MemoryHost {
-    /// Capsules being processed, by index.
-    pub capsules: Vec<MemoryCapsule>,
-    /// Results that the guest submitted, by index.
-    pub results: BTreeMap<u32, CapsuleResult>,
-    /// Trust scores in millionths.
-    pub scores: BTreeMap<IdentityId, u64>,
-    /// Trust statements in the order in which a guest pages through them.
-    pub edges: Vec<TrustEdge>,
-    /// Fixed time of the run, in milliseconds since 1970.
-    pub now_ms: u64,
-}
-
-impl MemoryHost {
-    fn capsule(&self, index: u32) -> Result<&MemoryCapsule, Errno> {
-        let index = usize::try_from(index).map_err(|_| Errno::NotFound)?;
-        self.capsules.get(index).ok_or(Errno::NotFound)
-    }
-
-    fn payload(&self, index: u32) -> Result<&[u8], Errno> {
-        self.capsule(index)?.payload.as_deref().ok_or(Errno::KeyNotHeld)
-    }
-}
-
-impl Host for MemoryHost {
-    fn capsule_metadata(&mut self, index: u32) -> Answer<CapsuleMetadata> {
-        Ok(self.capsule(index).map(|capsule| capsule.metadata.clone()))
-    }
-
-    fn capsule_payload_len(&mut self, index: u32) -> Answer<u64> {
-        Ok(self.payload(index).map(|payload| payload.len() as u64))
-    }
-
-    fn capsule_payload_read(
-        &mut self,
-        index: u32,
-        offset: u64,
-        buffer: &mut [u8],
-    ) -> Answer<usize> {
-        Ok(self.payload(index).map(|payload| copy_from(payload, offset, buffer)))
-    }
-
-    fn submit_capsule_result(&mut self, index: u32, result: CapsuleResult) -> Answer<()> {
-        Ok(match self.capsule(index) {
-            Ok(_) => {
-                self.results.insert(index, result);
-                Ok(())
-            }
-            Err(errno) => Err(errno),
-        })
-    }
-
-    fn trust_score(&mut self, identity: &IdentityId) -> Answer<u64> {
-        Ok(self.scores.get(identity).copied().ok_or(Errno::NotFound))
-    }
-
-    fn trust_edge(&mut self, index: u64) -> Result<Option<TrustEdge>, HostError> {
-        let index = usize::try_from(index).ok();
-        Ok(index.and_then(|index| self.edges.get(index)).cloned())
-    }
-
-    fn now_ms(&mut self) -> Result<u64, HostError> {
-        Ok(self.now_ms)
-    }
-
-    fn reset(&mut self) -> bool {
-        self.results.clear();
-        true
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod answers;
 mod handlers;
+mod outside;
+mod storage;
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -15,11 +17,14 @@ use kapsule_abi::{
     Access, BUFFER_BYTES_MAX, Errno, Hostcall, Length, Limit, Outcome, Param, Rule, Trap,
     ValueType, guard,
 };
-use kapsule_format::policy::Limits;
+use kapsule_format::Digest;
+use kapsule_format::package::PackageId;
+use kapsule_format::policy::Policy;
 use kapsule_format::random::Random;
 use kapsule_format::transcript::{ENTRIES_MAX, Entry};
 
 pub(crate) use answers::Answers;
+pub(crate) use storage::{STORAGE_CALLS, Staged};
 
 use crate::HostError;
 use crate::backend::Fault;
@@ -262,7 +267,11 @@ pub struct LogLine {
 /// What a dispatcher is told of the run.
 pub(crate) struct Setting<'a> {
     pub(crate) input: Option<&'a [u8]>,
-    pub(crate) limits: Limits,
+    /// Package whose storage the run has.
+    pub(crate) package: PackageId,
+    pub(crate) policy: &'a Policy,
+    /// What a replay takes for the storage root.
+    pub(crate) storage_root: Option<Digest>,
     pub(crate) fuel: u64,
     pub(crate) seed: [u8; 32],
     pub(crate) deadline: Option<&'a dyn Fn() -> bool>,
@@ -294,6 +303,7 @@ pub(crate) struct Dispatcher<'a> {
     setting: Setting<'a>,
     answers: Answers<'a>,
     random: Random,
+    pub(crate) staged: Staged,
     pub(crate) record: Record,
     /// How the run ended, once a hostcall ended it.
     pub(crate) outcome: Option<Outcome>,
@@ -319,6 +329,7 @@ impl<'a> Dispatcher<'a> {
             random: Random::new(setting.seed),
             setting,
             answers,
+            staged: Staged::default(),
             record: Record::default(),
             outcome: None,
             difference: None,
@@ -374,7 +385,7 @@ impl<'a> Dispatcher<'a> {
     fn limit(&self, request: &Request) -> Option<Reply> {
         let calls = self.record.entries.len() as u64;
         // The call that breaks the limit has an entry too, so a full transcript is one call less.
-        let allowed = self.setting.limits.calls.min(ENTRIES_MAX as u64 - 1);
+        let allowed = self.setting.policy.limits.calls.min(ENTRIES_MAX as u64 - 1);
         if guard!("engine.hostcall.calls", calls >= allowed) {
             return Some(Reply::Limit(Limit::Calls));
         }

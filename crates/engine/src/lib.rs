@@ -94,7 +94,9 @@ pub use backend::{Backend, Compiled, JIT_FUEL_MIN, TrapSite, compile};
 pub use backend::{CodeKey, CodeOrigin};
 pub use error::{HostError, Refusal, RunError};
 pub use host::{
-    Answer, CapsuleMetadata, CapsuleResult, Host, MemoryCapsule, MemoryHost, TrustEdge,
+    Act, Answer, CapsuleMetadata, CapsuleResult, Dag, DagQuery, Effects, Host, MemoryCapsule,
+    MemoryHost, NetRequest, NetworkKind, Proposal, StorageChanges, StorageSize, TrustEdge,
+    apply_changes, next_key,
 };
 pub use hostcall::LogLine;
 pub use pool::Pool;

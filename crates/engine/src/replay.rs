@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use core::fmt;
 
 use kapsule_abi::{ABI_NAME, ErrorCode, guard};
+use kapsule_format::Digest;
 use kapsule_format::transcript::{End, Header, Transcript, output_commitment};
 use kapsule_meter::{METERING, Profile};
 
@@ -31,6 +32,8 @@ pub enum Field {
     Outcome,
     /// Fuel used by the run.
     FuelUsed,
+    /// Storage root at the end.
+    StorageRoot,
     /// State hash at the end.
     StateHash,
     /// Output commitment or size.
@@ -50,6 +53,7 @@ impl Field {
             Self::Response => "response",
             Self::Outcome => "outcome",
             Self::FuelUsed => "fuel used",
+            Self::StorageRoot => "storage root",
             Self::StateHash => "state hash",
             Self::Output => "output commitment",
         }
@@ -149,14 +153,19 @@ pub fn replay(
     };
     run::check(&compiled.facts, &job)?;
     let answers = Answers::Recorded(&transcript.entries);
-    let dispatcher = Dispatcher::new(job.setting(options.input), answers);
+    let mut setting = job.setting(options.input);
+    setting.storage_root = transcript.end.storage_root;
+    let dispatcher = Dispatcher::new(setting, answers);
     let mut ended = run::execute(compiled, &job, dispatcher)?;
     if let Some(difference) = ended.dispatcher.difference.take() {
         return Ok(Replay { difference: Some(difference), run: None });
     }
     let made = ended.dispatcher.record.entries.len();
+    let holds_keys = ended.dispatcher.holds_keys();
     let run = ended.into_run(&job);
-    let difference = compare_count(transcript, made).or_else(|| compare_end(&transcript.end, &run));
+    let difference = compare_count(transcript, made)
+        .or_else(|| compare_storage(&transcript.end, &run, holds_keys))
+        .or_else(|| compare_end(&transcript.end, &run));
     Ok(Replay { difference, run: Some(run) })
 }
 
@@ -184,6 +193,21 @@ fn compare_count(transcript: &Transcript, made: usize) -> Option<Difference> {
         let found = format!("the end of the run after {made} calls");
         let recorded = format!("{recorded} entries");
         return Some(Difference::at(made as u64, Field::Count, recorded, found));
+    }
+    None
+}
+
+/// Compares what the transcript says of the storage at the end with what the run shows of it.
+fn compare_storage(end: &End, run: &Run, holds_keys: bool) -> Option<Difference> {
+    let taken = run.transcript.as_ref().and_then(|made| made.end.storage_root);
+    let shown = |root: Option<Digest>| root.map_or("none".to_string(), |root| root.to_string());
+    if guard!("engine.replay.storage_root", end.storage_root != taken) {
+        let (recorded, found) = (shown(end.storage_root), shown(taken));
+        return Some(Difference::at_end(Field::StorageRoot, &recorded, &found));
+    }
+    if guard!("engine.replay.storage_keys", holds_keys && end.storage_root.is_none()) {
+        let found = "a key that is there";
+        return Some(Difference::at_end(Field::StorageRoot, &"an empty storage", &found));
     }
     None
 }

@@ -18,7 +18,7 @@ use kapsule_meter::tables::stack_1;
 use kapsule_meter::{METERING, Profile, exports};
 
 use crate::backend::{Facts, Fault, GlobalValue, Instance, TrapSite, place};
-use crate::host::Host;
+use crate::host::{Effects, Host};
 use crate::hostcall::{Answers, Dispatcher, LogLine, Setting};
 use crate::{Compiled, HostError, Refusal, RunError};
 
@@ -28,8 +28,8 @@ use crate::{Compiled, HostError, Refusal, RunError};
 /// to keep, and 256 MiB leaves room for any run that a person would look at.
 pub const TRANSCRIPT_BYTES_DEFAULT: u64 = 1 << 28;
 
-/// Greatest number of a hostcall that the dispatcher answers; a module with another is refused.
-const ANSWERED_MAX: u16 = 14;
+/// Number of the hostcall that the dispatcher does not answer; a module with it is refused.
+const CALL: u16 = 23;
 
 /// What is to be run, and with what.
 #[derive(Clone, Copy)]
@@ -91,6 +91,9 @@ pub struct Usage {
     pub bytes_out: u64,
     /// Bytes of all log lines.
     pub log_bytes: u64,
+    /// Bytes of keys and values that the storage holds more than before; `None` in a replay of a
+    /// run that changed it, since the transcript need not tell what was there.
+    pub storage_bytes_delta: Option<i64>,
 }
 
 /// What is left of a run that ended by itself or by a rule.
@@ -109,6 +112,8 @@ pub struct Run {
     pub state_hash: Option<StateHash>,
     /// Transcript, if [`JobOptions::evidence`] asked for it.
     pub transcript: Option<Transcript>,
+    /// What the run changes outside of itself, to be applied if it completed with 0.
+    pub effects: Effects,
     /// Where a trap happened, as far as the backend knows.
     pub trap_site: Option<TrapSite>,
 }
@@ -141,7 +146,9 @@ impl<'a> Job<'a> {
     pub(crate) fn setting(&self, input: Option<&'a [u8]>) -> Setting<'a> {
         Setting {
             input,
-            limits: self.policy.limits,
+            package: self.capsule_hash,
+            policy: self.policy,
+            storage_root: None,
             fuel: self.fuel,
             seed: self.seed,
             deadline: self.deadline,
@@ -183,7 +190,7 @@ pub(crate) fn check(facts: &Facts, job: &Job<'_>) -> Result<(), Refusal> {
             let detail = format!("import {name} needs the missing grant {grant}");
             return Err(Refusal { code: ErrorCode::ImportRefused, detail });
         }
-        if hostcall.number > ANSWERED_MAX {
+        if hostcall.number == CALL {
             let detail = format!("import {} is not answered by this engine yet", hostcall.name);
             return Err(Refusal { code: ErrorCode::ImportRefused, detail });
         }
@@ -213,6 +220,7 @@ pub(crate) struct Ended<'a> {
     fuel: u64,
     memory_bytes: u64,
     state_hash: Option<StateHash>,
+    pub(crate) storage_root: Option<Digest>,
     trap_site: Option<TrapSite>,
     pub(crate) dispatcher: Dispatcher<'a>,
 }
@@ -253,8 +261,12 @@ pub(crate) fn execute_on<'a>(
         Some(Outcome::LimitReached(Limit::Fuel)) => job.fuel,
         _ => job.fuel.saturating_sub(u64::try_from(fuel_left(instance)?).unwrap_or(0)),
     };
+    let mut storage_root = None;
+    if job.options.evidence && facts.has_storage() {
+        storage_root = dispatcher.storage_root()?;
+    }
     let state_hash = match job.options.evidence {
-        true => Some(hash_state(instance, facts, root)?),
+        true => Some(hash_state(instance, facts, root, storage_root)?),
         false => None,
     };
     Ok(Ended {
@@ -262,6 +274,7 @@ pub(crate) fn execute_on<'a>(
         fuel,
         memory_bytes: instance.memory().len() as u64,
         state_hash,
+        storage_root,
         trap_site: instance.trap_site(),
         dispatcher,
     })
@@ -309,6 +322,7 @@ fn hash_state(
     instance: &mut dyn Instance,
     facts: &Facts,
     root: &mut dyn FnMut(&[u8]) -> Digest,
+    storage_root: Option<Digest>,
 ) -> Result<StateHash, HostError> {
     let mut globals = Vec::with_capacity(facts.globals.len());
     for place in place::OWN..place::OWN + facts.globals.len() {
@@ -321,7 +335,7 @@ fn hash_state(
         pages: u32::try_from(pages).unwrap_or(u32::MAX),
         memory_root: root(memory),
         globals_hash: globals_hash(&globals),
-        storage_root: empty_storage_root(),
+        storage_root: storage_root.unwrap_or_else(empty_storage_root),
     };
     Ok(state.hash())
 }
@@ -345,6 +359,7 @@ impl Ended<'_> {
             bytes_in: record.bytes_in,
             bytes_out: record.bytes_out,
             log_bytes: record.log_bytes,
+            storage_bytes_delta: self.dispatcher.staged.storage_delta(&job.capsule_hash),
         };
         let transcript = self.state_hash.map(|state_hash| Transcript {
             header: job.header(),
@@ -355,6 +370,7 @@ impl Ended<'_> {
                 state_hash,
                 output: output_commitment(None, &record.output),
                 output_bytes: record.output.len() as u64,
+                storage_root: self.storage_root,
                 extensions: Vec::new(),
             },
         });
@@ -365,6 +381,7 @@ impl Ended<'_> {
             logs: record.logs,
             state_hash: self.state_hash,
             transcript,
+            effects: self.dispatcher.staged.into_effects(),
             trap_site: self.trap_site,
         }
     }

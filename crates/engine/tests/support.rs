@@ -9,7 +9,7 @@ use kapsule_engine::{
 use kapsule_format::Digest;
 use kapsule_format::key::IdentityId;
 use kapsule_format::package::{CoreHash, PackageId};
-use kapsule_format::policy::{Limits, Policy};
+use kapsule_format::policy::{Filesystem, Limits, Network, Policy};
 use kapsule_format::transcript::{Entry, Transcript};
 use kapsule_meter::{MeteredModule, Options, Profile, meter};
 
@@ -34,7 +34,12 @@ impl Case {
     pub(crate) fn fields(fields: &str) -> Self {
         let policy = Policy {
             hostcalls: granted_names(),
-            limits: Limits { memory_bytes: 4 * PAGE, ..Limits::default() },
+            limits: Limits { memory_bytes: 4 * PAGE, storage_bytes: 1_000, ..Limits::default() },
+            filesystem: Filesystem {
+                read_only: vec!["/read/".into()],
+                write_allowed: vec!["/write/".into()],
+            },
+            network: Network { allow_clearnet: true, allow_mesh: false },
             ..Policy::default()
         };
         Self {

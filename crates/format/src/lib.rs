@@ -66,6 +66,7 @@ pub mod authoring;
 pub mod manifest;
 pub mod package;
 pub mod policy;
+pub mod storage;
 mod text;
 pub mod transcript;
 pub mod trust;

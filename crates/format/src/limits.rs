@@ -80,6 +80,12 @@ pub const CALLS_MAX: u64 = (1 << 32) - 1;
 /// Greatest output of one run, in bytes.
 pub const OUTPUT_BYTES_MAX: u64 = 1 << 30;
 
+/// Greatest number of keys in the storage of one package.
+pub const STORAGE_KEYS_MAX: u64 = 65_536;
+/// Greatest length of a storage key, in bytes.
+pub const STORAGE_KEY_BYTES_MAX: usize = 256;
+/// Greatest length of a storage value, in bytes.
+pub const STORAGE_VALUE_BYTES_MAX: usize = 1 << 20;
 /// Greatest storage of one package, in bytes.
 pub const STORAGE_BYTES_MAX: u64 = 1 << 32;
 
@@ -147,9 +153,9 @@ pub const TABLE: &[Limit] = &[
     limit("output", OUTPUT_BYTES_MAX, 1 << 20, "bytes"),
     limit("storage", STORAGE_BYTES_MAX, 0, "bytes"),
     limit("log", LOG_BYTES_MAX, 1 << 16, "bytes"),
-    fixed("storage keys", 65_536, "keys"),
-    fixed("storage key", 256, "bytes"),
-    fixed("storage value", 1 << 20, "bytes"),
+    fixed("storage keys", STORAGE_KEYS_MAX, "keys"),
+    fixed("storage key", STORAGE_KEY_BYTES_MAX as u64, "bytes"),
+    fixed("storage value", STORAGE_VALUE_BYTES_MAX as u64, "bytes"),
     fixed("hostcall request or response", kapsule_abi::BUFFER_BYTES_MAX as u64, "bytes"),
     limit("transcript entries", TRANSCRIPT_ENTRIES_MAX, 1 << 20, "entries"),
     limit("checkpoints", 1 << 20, 65_536, "checkpoints"),

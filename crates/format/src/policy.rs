@@ -246,6 +246,27 @@ impl Policy {
 }
 
 impl Filesystem {
+    /// Tells whether `path` is one that a module may name in a file hostcall.
+    ///
+    /// # Spec
+    /// `spec/policy.md`, section "Paths".
+    #[must_use]
+    pub fn is_path(path: &str) -> bool {
+        path::is_file_path(path)
+    }
+
+    /// Tells whether the file at `path` may be read: what may be written may be read too.
+    #[must_use]
+    pub fn reads(&self, path: &str) -> bool {
+        self.read_only.iter().any(|outer| path::covers(outer, path)) || self.writes(path)
+    }
+
+    /// Tells whether the file at `path` may be written.
+    #[must_use]
+    pub fn writes(&self, path: &str) -> bool {
+        self.write_allowed.iter().any(|outer| path::covers(outer, path))
+    }
+
     fn from_value(mut fields: Fields) -> Result<Self, DecodeError> {
         let filesystem = Self {
             read_only: fields.required("read_only")?,

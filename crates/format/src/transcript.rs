@@ -112,6 +112,10 @@ pub struct End {
     pub output: Digest,
     /// Bytes of the output.
     pub output_bytes: u64,
+    /// Storage root at the end, with the changes of the run; absent if the storage is empty.
+    ///
+    /// The host states it: a replay has no storage, and only the state hash covers it.
+    pub storage_root: Option<Digest>,
     /// Keys 64 to 65535.
     pub extensions: Extensions,
 }

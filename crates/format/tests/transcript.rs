@@ -30,6 +30,7 @@ fn header() -> Header {
 
 fn end() -> End {
     End {
+        storage_root: None,
         outcome: Outcome::Completed(0),
         fuel_used: 5,
         state_hash: StateHash::new([4; 32].into()),

@@ -15,6 +15,7 @@ mod keys;
 mod klog;
 mod package;
 mod policy;
+mod storage;
 mod transcript;
 mod tree;
 
@@ -43,6 +44,7 @@ const GROUPS: &[Group] = &[
     Group { name: "mod", judge: package::judge },
     Group { name: "policy", judge: policy::judge },
     Group { name: "rjson", judge: json::judge },
+    Group { name: "storage", judge: storage::judge },
     Group { name: "transcript", judge: transcript::judge },
     Group { name: "tree", judge: tree::judge },
 ];

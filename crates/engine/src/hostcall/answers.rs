@@ -125,13 +125,13 @@ fn plausible(request: &Request, result: i64, written: &[u8]) -> bool {
     let Ok(result) = u64::try_from(result) else { return false };
     match request.hostcall.number {
         // A paged read returns how many bytes it wrote.
-        2 | 7 => result == written.len() as u64,
+        2 | 7 | 24 | 26 => result == written.len() as u64,
         // A whole value is written, or its length alone is told because it is longer.
-        5 | 10 => {
+        5 | 10 | 15 | 18..=21 => {
             result == written.len() as u64
                 || (written.is_empty() && result > request.capacity() as u64)
         }
-        8 => result == 0,
+        8 | 16 | 17 | 25 => result == 0,
         _ => true,
     }
 }

@@ -60,6 +60,17 @@ impl Dispatcher<'_> {
             12 => Ok(signature_verify(request)),
             13 => self.ask(request, |host| number(request, host.now_ms()?)),
             14 => Ok(self.random(request)),
+            15 => self.kv_get(request),
+            16 => self.kv_set(request),
+            17 => self.kv_delete(request),
+            18 => self.kv_next(request),
+            19 => self.dag_get(request),
+            20 => self.dag_children(request),
+            21 => self.dag_query(request),
+            22 => self.propose(request),
+            24 => self.fs_read(request),
+            25 => self.fs_write(request),
+            26 => self.net_request(request),
             number => Err(Failure::Host(HostError::Hostcall {
                 hostcall: request.hostcall.name,
                 detail: format!("hostcall {number} is not implemented"),
@@ -68,7 +79,7 @@ impl Dispatcher<'_> {
     }
 
     /// Asks the host, or takes the recorded answer in its place.
-    fn ask(
+    pub(super) fn ask(
         &mut self,
         request: &Request,
         live: impl FnOnce(&mut dyn Host) -> Result<Reply, HostError>,
@@ -101,7 +112,7 @@ impl Dispatcher<'_> {
     fn output_write(&mut self, request: &Request) -> Reply {
         let bytes = request.input(0);
         let total = (self.record.output.len() as u64).saturating_add(bytes.len() as u64);
-        if guard!("engine.hostcall.output", total > self.setting.limits.output_bytes) {
+        if guard!("engine.hostcall.output", total > self.setting.policy.limits.output_bytes) {
             return Reply::Limit(Limit::Output);
         }
         self.record.output.extend_from_slice(bytes);
@@ -115,7 +126,7 @@ impl Dispatcher<'_> {
             return Reply::Denied(Rule::Argument);
         }
         let total = self.record.log_bytes.saturating_add(bytes.len() as u64);
-        if guard!("engine.hostcall.log", total > self.setting.limits.log_bytes) {
+        if guard!("engine.hostcall.log", total > self.setting.policy.limits.log_bytes) {
             return Reply::Limit(Limit::Log);
         }
         self.record.log_bytes = total;
@@ -192,7 +203,7 @@ fn page_of_edges(host: &mut dyn Host, request: &Request, cursor: u64) -> Result<
 }
 
 /// Encodes what a host handed over, which may be more than KCBOR can say.
-fn encode(request: &Request, value: &Value) -> Result<Vec<u8>, HostError> {
+pub(super) fn encode(request: &Request, value: &Value) -> Result<Vec<u8>, HostError> {
     if is_encodable(value) {
         return Ok(cbor::encode(value));
     }
@@ -239,19 +250,19 @@ fn number(request: &Request, value: u64) -> Result<Reply, HostError> {
 }
 
 /// Answers the first `count` bytes of a buffer.
-fn paged(mut buffer: Vec<u8>, count: usize) -> Reply {
+pub(super) fn paged(mut buffer: Vec<u8>, count: usize) -> Reply {
     buffer.truncate(count);
     Reply::Answered(length(buffer.len()), buffer)
 }
 
 /// Answers all bytes, or only their number if the guest's buffer is too small for them.
-fn whole_or_needed(bytes: Vec<u8>, capacity: usize) -> Reply {
+pub(super) fn whole_or_needed(bytes: Vec<u8>, capacity: usize) -> Reply {
     let needed = length(bytes.len());
     Reply::Answered(needed, if bytes.len() > capacity { Vec::new() } else { bytes })
 }
 
 fn length(bytes: usize) -> i64 {
-    i64::try_from(bytes).expect("a buffer is at most 2^20 bytes, metadata a few kilobytes")
+    i64::try_from(bytes).expect("a buffer, a value and a metadata record have at most 2^20 bytes")
 }
 
 fn refused(errno: Errno) -> Result<Reply, HostError> {

@@ -48,6 +48,30 @@ pub(super) fn covers(outer: &str, inner: &str) -> bool {
     outer == inner || (outer.ends_with('/') && inner.starts_with(outer))
 }
 
+/// Tells whether `path` names one file or directory: a guest path of at most 255 bytes without a
+/// final `/`, in which nothing is hidden and every system sees the same parts.
+pub(super) fn is_file_path(path: &str) -> bool {
+    path.len() <= PATH_BYTES_MAX
+        && is_guest_path(path)
+        && !path.ends_with('/')
+        && !path.chars().any(is_hidden)
+        // Some systems leave these out at the end of a name.
+        && path.split('/').all(|part| !part.ends_with(['.', ' ']))
+}
+
+/// Tells whether a character separates parts or streams on some systems, or cannot be seen.
+fn is_hidden(character: char) -> bool {
+    matches!(
+        character,
+        '\\' | ':'
+            | '\u{ad}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+    ) || character.is_control()
+}
+
 fn is_guest_path(path: &str) -> bool {
     let Some(relative) = path.strip_prefix('/') else {
         return false;

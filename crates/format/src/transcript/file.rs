@@ -10,11 +10,11 @@ use super::{
     ENTRIES_MAX, EXCHANGE_BYTES_MAX, End, Entry, FORMAT, HEADER_KEYS_MAX, Header, StateHash,
     Transcript,
 };
-use crate::DecodeError;
 use crate::cbor::{Fields, Value};
 use crate::klog::{Reader, Record, Writer};
 use crate::package::{CoreHash, PackageId};
 use crate::policy::Policy;
+use crate::{DecodeError, Digest};
 
 /// Keys of a run header before its extensions.
 const HEADER_KEYS: usize = 11;
@@ -243,8 +243,22 @@ impl End {
         let mut output = fields.items(3, "sized", 2..=2)?;
         let (digest, output_bytes) = (output.required()?, output.required()?);
         output.finish()?;
+        let storage_root: Option<Digest> = fields.optional(4)?;
+        let empty = storage_root == Some(super::empty_storage_root());
+        if guard!("format.transcript.storage_empty", empty) {
+            let detail = "key 4 of run-end is the root of an empty storage, which is left out";
+            return Err(DecodeError::new(ErrorCode::SchemaViolation, detail));
+        }
         let extensions = fields.finish_ext()?;
-        Ok(Self { outcome, fuel_used, state_hash, output: digest, output_bytes, extensions })
+        Ok(Self {
+            outcome,
+            fuel_used,
+            state_hash,
+            output: digest,
+            output_bytes,
+            storage_root,
+            extensions,
+        })
     }
 
     fn to_value(&self) -> Value {
@@ -256,6 +270,7 @@ impl End {
             (2, (*self.state_hash.digest()).into()),
             (3, output.into()),
         ];
+        entries.extend(self.storage_root.map(|root| (4, root.into())));
         entries.extend(self.extensions.iter().cloned());
         Value::Map(entries)
     }
@@ -264,7 +279,6 @@ impl End {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Digest;
 
     #[test]
     fn the_number_of_entries_is_limited() {
@@ -290,6 +304,7 @@ mod tests {
                 state_hash: StateHash::new(zero),
                 output: zero,
                 output_bytes: 0,
+                storage_root: None,
                 extensions: vec![],
             };
             Transcript { header, entries: vec![entry.clone(); count], end }.encode().unwrap()
