@@ -2,7 +2,9 @@
 
 mod cold;
 mod hostcall;
+mod inputs;
 mod metering;
+mod programs;
 mod resident;
 mod warm;
 

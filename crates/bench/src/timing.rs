@@ -33,6 +33,16 @@ pub(crate) fn compare(
     Ok(best)
 }
 
+/// A clock that stands still while others have the processor, where the system has one.
+///
+/// Linux counts the nanoseconds that a thread ran, and brings the count up to date when the thread
+/// yields.
+pub(crate) fn busy_time() -> Option<Duration> {
+    std::thread::yield_now();
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(Duration::from_nanos(text.split(' ').next()?.parse().ok()?))
+}
+
 fn time(act: &mut impl FnMut() -> Result<(), String>) -> Result<Duration, String> {
     let start = Instant::now();
     act()?;
@@ -45,6 +55,12 @@ pub(crate) fn geometric_mean(values: &[f64]) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a table has few rows")]
     let count = values.len() as f64;
     (sum / count).exp()
+}
+
+/// Returns the median, the upper one of two.
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Writes a duration with three digits and a fitting unit.

@@ -158,7 +158,7 @@ fn without_panic<T>(
     compile: impl FnOnce() -> Result<T, HostError>,
 ) -> Result<T, HostError> {
     // Nothing that the compiler touched is used after a panic.
-    let compile = std::panic::AssertUnwindSafe(compile);
+    let compile = core::panic::AssertUnwindSafe(compile);
     std::panic::catch_unwind(compile).unwrap_or_else(|_| {
         Err(HostError::Compile { backend, detail: "its compiler panicked".into() })
     })

@@ -41,8 +41,9 @@ pub enum RawType {
     F64,
 }
 
-/// Body of an imported function: results for arguments, or a text that ends the call.
-pub type RawBody = dyn Fn(&[RawValue]) -> Result<Vec<RawValue>, String> + Send + Sync;
+/// Body of an imported function: results for the caller's exported `memory`, which is empty if
+/// there is none, and the arguments; or a text that ends the call.
+pub type RawBody = dyn Fn(&mut [u8], &[RawValue]) -> Result<Vec<RawValue>, String> + Send + Sync;
 
 /// One imported function.
 #[derive(Clone)]
@@ -68,7 +69,7 @@ impl RawFunction {
             name: name.into(),
             params: params.to_vec(),
             results: Vec::new(),
-            body: Arc::new(|_| Ok(Vec::new())),
+            body: Arc::new(|_, _| Ok(Vec::new())),
         }
     }
 }

@@ -68,7 +68,7 @@ fn imported_functions_are_closures() {
             name: "take".into(),
             params: vec![RawType::I32],
             results: vec![RawType::I64],
-            body: Arc::new(move |args| {
+            body: Arc::new(move |_, args| {
                 sink.lock().unwrap().extend_from_slice(args);
                 match args {
                     [RawValue::I32(0)] => Err("zero".into()),

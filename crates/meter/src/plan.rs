@@ -82,13 +82,34 @@ impl StubPlan {
 // The partition counts in u8, so that its overflow is the cap.
 const _: () = assert!(BLOCK_COST_MAX == u8::MAX);
 
-/// Builds the charges of one function while its operators are read in order.
-#[derive(Debug, Default)]
+/// One metering block with what decides where its charge may be emitted.
+///
+/// # Invariants
+/// A block is straight: control enters it at its start only, so what it does happens in order.
+#[derive(Clone, Debug)]
+pub(crate) struct Block {
+    pub(crate) start: Position,
+    pub(crate) cost: u8,
+    /// Nothing in it traps, changes what a state hash covers, calls, or leaves it early.
+    pub(crate) quiet: bool,
+    /// The block that ended with the `if` or `else` whose arm starts here.
+    pub(crate) arm_of: Option<u32>,
+    /// It is quiet and ends with an `if` that has an `else`, so that both arms can pay for it.
+    pub(crate) defers: bool,
+    /// The function it calls, if nothing stands before that call that ends its being quiet.
+    pub(crate) first_call: Option<u32>,
+}
+
+impl Block {
+    const fn new(start: Position, arm_of: Option<u32>) -> Self {
+        Self { start, cost: 0, quiet: true, arm_of, defers: false, first_call: None }
+    }
+}
+
+/// Builds the blocks of one function while its operators are read in order.
+#[derive(Debug)]
 pub(crate) struct Partition {
-    charges: Vec<Charge>,
-    depths: Vec<u32>,
-    start: Position,
-    cost: u8,
+    blocks: Vec<Block>,
 }
 
 /// A place between operators: before the operator with this index, at this byte offset, inside
@@ -110,35 +131,48 @@ impl Position {
 
 impl Partition {
     pub(crate) fn new(start: Position) -> Self {
-        Self { start, ..Self::default() }
+        Self { blocks: Vec::from([Block::new(start, None)]) }
     }
 
-    /// Adds a live operator at `position` to the current block, or to a new one if it is full.
-    pub(crate) fn operator(&mut self, position: Position, cost: u8) {
-        let sum = u16::from(self.cost) + u16::from(cost);
-        match u8::try_from(sum) {
-            Ok(sum) => self.cost = sum,
-            Err(_) => {
-                self.split(position);
-                self.cost = cost;
+    /// Returns the index of the current block.
+    pub(crate) fn current(&self) -> u32 {
+        // Fewer than the bytes of the module.
+        u32::try_from(self.blocks.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn block(&mut self, index: u32) -> &mut Block {
+        &mut self.blocks[index as usize]
+    }
+
+    /// Adds a live operator at `position` to the current block, or to a new one if it is full;
+    /// returns whether it started a new one.
+    pub(crate) fn operator(&mut self, position: Position, cost: u8) -> bool {
+        let current = self.current();
+        let block = self.block(current);
+        match block.cost.checked_add(cost) {
+            Some(sum) => {
+                block.cost = sum;
+                false
+            }
+            None => {
+                self.split(position, None);
+                self.operator(position, cost);
+                true
             }
         }
     }
 
     /// Ends the current block; the next one starts at `position`.
-    pub(crate) fn split(&mut self, position: Position) {
-        if self.cost > 0 {
-            let Position { operator, offset, depth } = self.start;
-            self.charges.push(Charge { operator, offset, cost: self.cost });
-            self.depths.push(depth);
-        }
-        self.start = position;
-        self.cost = 0;
+    pub(crate) fn split(&mut self, position: Position, arm_of: Option<u32>) {
+        self.blocks.push(Block::new(position, arm_of));
     }
 
-    /// Returns the charges, and for each how many blocks are open where it stands.
-    pub(crate) fn finish(mut self) -> (Vec<Charge>, Vec<u32>) {
-        self.split(Position::default());
-        (self.charges, self.depths)
+    /// Returns the charges of the plan and the blocks that they come from.
+    pub(crate) fn finish(self) -> (Vec<Charge>, Vec<Block>) {
+        let charges = self.blocks.iter().filter(|block| block.cost > 0).map(|block| {
+            let Position { operator, offset, .. } = block.start;
+            Charge { operator, offset, cost: block.cost }
+        });
+        (charges.collect(), self.blocks)
     }
 }

@@ -5,6 +5,7 @@
 
 mod body;
 mod code;
+mod layout;
 mod routines;
 mod types;
 
@@ -14,7 +15,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use kapsule_abi::{EXPORT_ABI_VERSION, Hostcall, ValueType};
 use wasm_encoder::{
-    CodeSection, ConstExpr, ElementSection, Elements, Encode, ExportKind as WasmExport,
+    BlockType, CodeSection, ConstExpr, ElementSection, Elements, Encode, ExportKind as WasmExport,
     ExportSection, Module, RawSection,
 };
 use wasmparser::ValType;
@@ -22,8 +23,8 @@ use wasmparser::ValType;
 use crate::plan::{Plan, StubPlan};
 use crate::scan::{ExportKind, Scan};
 use crate::{Imports, MeterError, abi_rules};
-use code::Globals;
-use routines::Routines;
+use body::Function;
+use layout::{Layout, Passing};
 use types::Types;
 
 /// Names of the exports that metering adds.
@@ -118,38 +119,6 @@ impl MeteredModule {
     }
 }
 
-/// Where things stand in the index spaces of the metered module.
-struct Layout {
-    imports: u32,
-    stubs: u32,
-    globals: Globals,
-    routines: Routines,
-    stubbed: bool,
-}
-
-impl Layout {
-    fn new(scan: &Scan, types: &mut Types, imports: Imports) -> Self {
-        let import_count = scan.import_count();
-        let defined = u32::try_from(scan.functions.len()).expect("wasmparser bounds the count");
-        let first_stub = import_count + defined;
-        let stubbed = imports == Imports::Kapsule;
-        let stub_count = if stubbed { import_count } else { 0 };
-        let own = u32::try_from(scan.globals.len()).expect("wasmparser bounds the count");
-        Self {
-            imports: import_count,
-            stubs: first_stub,
-            globals: Globals::after(own),
-            routines: Routines::after(first_stub + stub_count, scan, types),
-            stubbed,
-        }
-    }
-
-    /// Maps a function index of the module to the one that guests reach: the stub of an import.
-    fn function(&self, index: u32) -> u32 {
-        if self.stubbed && index < self.imports { self.stubs + index } else { index }
-    }
-}
-
 /// Rewrites a scanned module.
 ///
 /// # Errors
@@ -161,7 +130,7 @@ pub(crate) fn rewrite(
 ) -> Result<MeteredModule, MeterError> {
     let plan = plan_of(&scan, imports);
     let mut types = Types::new(&scan.types);
-    let layout = Layout::new(&scan, &mut types, imports);
+    let layout = Layout::new(&scan, &mut types);
     let code = code_section(wasm, &scan, &plan, &layout, &mut types);
     let mutable_globals = mutable_globals(&scan);
     let bytes = assemble(wasm, &scan, &layout, &types, &code);
@@ -228,15 +197,39 @@ fn code_section(
     types: &mut Types,
 ) -> CodeSection {
     let mut code = CodeSection::new();
-    let bodies = scan.bodies.iter().zip(&scan.functions).zip(&plan.functions);
-    for ((body, type_index), function) in bodies {
-        let wrapper = types.block_type(*type_index);
-        code.raw(&body::emit(wasm, body, function, layout, wrapper));
+    let imports = scan.import_count();
+    for ((index, body), type_index) in (imports..).zip(&scan.bodies).zip(&scan.functions) {
+        let results =
+            if body.branches_out { types.block_type(*type_index) } else { BlockType::Empty };
+        let passing = layout.passing(*type_index);
+        let params = types.params(*type_index);
+        let function = Function { wasm, scan, body, layout, params, passing, results };
+        code.raw(&function.emit(layout.bare(index)));
     }
-    for (index, stub) in (0_u32..).zip(&plan.stubs) {
-        code.raw(&routines::stub(index, stub, &layout.globals));
+    let globals = &layout.globals;
+    match plan.stubs.is_empty() {
+        false => {
+            for (index, stub) in (0_u32..).zip(&plan.stubs) {
+                code.raw(&routines::stub(index, stub, globals));
+            }
+        }
+        true => {
+            for (index, import) in (0_u32..).zip(&scan.imports) {
+                let passing = layout.passing(import.type_index);
+                let params = types.params(import.type_index);
+                code.raw(&routines::free_stub(index, params, passing, globals));
+            }
+        }
     }
-    layout.routines.emit(&mut code, &layout.globals);
+    layout.routines.emit(&mut code, globals);
+    let params = |function| scan.function_type_index(function).map_or(0, |kind| types.params(kind));
+    for function in layout.doors.keys() {
+        let bare = layout.bare(*function).expect("only a bare function has a door");
+        code.raw(&routines::door(*function, bare, params(*function), globals));
+    }
+    for function in layout.gates.keys() {
+        code.raw(&routines::gate(layout.in_table(*function), params(*function), globals));
+    }
     code
 }
 
@@ -255,7 +248,7 @@ fn assemble(
     };
     section(1, types.added_count(), &types.encode_added());
     section(2, 0, &[]);
-    let functions = added_functions(scan, layout);
+    let functions = function_types(scan, layout);
     section(3, u32::try_from(functions.len()).unwrap_or(u32::MAX), &encode_indices(&functions));
     section(4, 0, &[]);
     section(5, 0, &[]);
@@ -288,13 +281,6 @@ fn extended(wasm: &[u8], scan: &Scan, id: u8, extra_count: u32, extra: &[u8]) ->
     Some(data)
 }
 
-/// Returns the type indices of the functions that follow the module's own.
-fn added_functions(scan: &Scan, layout: &Layout) -> Vec<u32> {
-    let stubs = if layout.stubbed { scan.imports.as_slice() } else { &[] };
-    let stubs = stubs.iter().map(|import| import.type_index);
-    stubs.chain(layout.routines.type_indices()).collect()
-}
-
 fn encode_indices(indices: &[u32]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for index in indices {
@@ -303,11 +289,29 @@ fn encode_indices(indices: &[u32]) -> Vec<u8> {
     bytes
 }
 
+/// Returns the type indices of all defined functions.
+fn function_types(scan: &Scan, layout: &Layout) -> Vec<u32> {
+    let passed = |type_index: u32| match layout.passing(type_index) {
+        Passing::Carried(carried) => carried,
+        Passing::Global => type_index,
+    };
+    let type_of = |function: &u32| {
+        scan.function_type_index(*function).expect("validated with the export or the element")
+    };
+    let own = (scan.import_count()..).zip(&scan.functions).map(|(index, type_index)| {
+        if layout.bare(index).is_some() { *type_index } else { passed(*type_index) }
+    });
+    let stubs = scan.imports.iter().map(|import| passed(import.type_index));
+    let doors = layout.doors.keys().map(|function| passed(type_of(function)));
+    let gates = layout.gates.keys().map(type_of);
+    own.chain(stubs).chain(layout.routines.type_indices()).chain(doors).chain(gates).collect()
+}
+
 fn export_section(scan: &Scan, layout: &Layout) -> ExportSection {
     let mut section = ExportSection::new();
     for export in &scan.exports {
         let (kind, index) = match export.kind {
-            ExportKind::Function => (WasmExport::Func, layout.function(export.index)),
+            ExportKind::Function => (WasmExport::Func, layout.exported(export.index)),
             ExportKind::Table => (WasmExport::Table, export.index),
             ExportKind::Memory => (WasmExport::Memory, export.index),
             ExportKind::Global => (WasmExport::Global, export.index),
@@ -326,7 +330,7 @@ fn export_section(scan: &Scan, layout: &Layout) -> ExportSection {
         }
     }
     if let Some(start) = scan.start {
-        section.export(exports::START, WasmExport::Func, layout.function(start));
+        section.export(exports::START, WasmExport::Func, layout.exported(start));
     }
     section
 }
@@ -335,7 +339,7 @@ fn element_section(scan: &Scan, layout: &Layout) -> ElementSection {
     let mut section = ElementSection::new();
     for element in &scan.elements {
         let functions: Vec<u32> =
-            element.functions.iter().map(|function| layout.function(*function)).collect();
+            element.functions.iter().map(|function| layout.in_table(*function)).collect();
         let offset = ConstExpr::i32_const(element.offset);
         section.active(None, &offset, Elements::Functions(functions.into()));
     }

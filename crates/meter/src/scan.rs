@@ -1,6 +1,7 @@
 //! Reads a module once: validation, limits, plan and the places that the rewriting pass edits.
 
 mod body;
+mod event;
 mod sections;
 
 use alloc::collections::BTreeMap;
@@ -9,7 +10,8 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use wasmparser::{FuncType, FuncValidatorAllocations, GlobalType, Parser, Payload, Validator};
 
-pub(crate) use body::{Body, Edit, EditKind};
+pub(crate) use body::Body;
+pub(crate) use event::{Event, EventKind};
 
 use crate::{MeterError, Options, Profile, profile};
 
@@ -78,12 +80,16 @@ pub(crate) struct Scan {
 impl Scan {
     /// Returns the type of a function in the function index space.
     pub(crate) fn function_type(&self, function: u32) -> Option<&FuncType> {
+        self.types.get(self.function_type_index(function)? as usize)
+    }
+
+    /// Returns the type index of a function in the function index space.
+    pub(crate) fn function_type_index(&self, function: u32) -> Option<u32> {
         let index = function as usize;
-        let type_index = match index.checked_sub(self.imports.len()) {
-            None => self.imports.get(index)?.type_index,
-            Some(defined) => *self.functions.get(defined)?,
-        };
-        self.types.get(type_index as usize)
+        match index.checked_sub(self.imports.len()) {
+            None => self.imports.get(index).map(|import| import.type_index),
+            Some(defined) => self.functions.get(defined).copied(),
+        }
     }
 
     pub(crate) fn import_count(&self) -> u32 {
@@ -161,7 +167,6 @@ fn is_carried(payload: &Payload<'_>) -> Option<(u8, RawSection)> {
     Some(match payload {
         Payload::TypeSection(reader) => (1, raw_section(reader)),
         Payload::ImportSection(reader) => (2, raw_section(reader)),
-        Payload::FunctionSection(reader) => (3, raw_section(reader)),
         Payload::TableSection(reader) => (4, raw_section(reader)),
         Payload::MemorySection(reader) => (5, raw_section(reader)),
         Payload::GlobalSection(reader) => (6, raw_section(reader)),

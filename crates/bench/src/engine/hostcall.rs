@@ -140,7 +140,7 @@ fn function(hostcall: &Hostcall) -> RawFunction {
         name: hostcall.name.to_owned(),
         params: hostcall.params.iter().map(Param::value_type).map(raw).collect(),
         results: hostcall.result.iter().copied().map(raw).collect(),
-        body: std::sync::Arc::new(move |_| Ok(zero.clone())),
+        body: std::sync::Arc::new(move |_, _| Ok(zero.clone())),
     }
 }
 

@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use kapsule_abi::EXPORT_MEMORY;
 use wasmi::{Extern, FuncType, Linker, Module, Store, Val, ValType};
 
 use super::{Plain, RawError, RawFunction, RawType, RawValue, absent};
@@ -46,7 +47,9 @@ impl Code {
                     FuncType::new(params, results),
                     move |mut caller: wasmi::Caller<'_, State>, args, results| {
                         let args: Vec<RawValue> = args.iter().filter_map(raw).collect();
-                        match body(&args) {
+                        let memory = caller.get_export(EXPORT_MEMORY).and_then(Extern::into_memory);
+                        let memory = memory.map(|memory| memory.data_mut(&mut caller));
+                        match body(memory.unwrap_or_default(), &args) {
                             Ok(values) => {
                                 for (slot, value) in results.iter_mut().zip(values) {
                                     *slot = native(value);

@@ -1,93 +1,384 @@
-//! One function body: the author's bytes with charges, stack checks and edits in between.
+//! One function body: the author's bytes with charges, height checks and edits in between.
 
 use alloc::vec::Vec;
-use wasm_encoder::{BlockType, InstructionSink};
+use wasm_encoder::{BlockType, ValType};
 
-use super::Layout;
-use super::code::{Scratch, Writer};
-use crate::plan::FunctionPlan;
-use crate::scan::{Body, Edit, EditKind};
+use super::code::{Counters, Writer, declare};
+use super::layout::{Bare, Layout, Passing};
+use crate::scan::{Body, Event, EventKind, Scan};
 
-/// Returns the encoded body without its size.
-pub(super) fn emit(
-    wasm: &[u8],
-    body: &Body,
-    plan: &FunctionPlan,
-    layout: &Layout,
-    wrapper: BlockType,
-) -> Vec<u8> {
-    let groups = &wasm[body.local_groups.clone()];
-    let mut bytes = Scratch::declare(body.local_group_count, groups);
-    let scratch = Scratch::after(body.locals);
-    let mut writer = Writer::new(&mut bytes, &layout.globals, scratch);
-    writer.open_stop();
-    let entry = plan.charges.first().filter(|charge| charge.operator == 0);
-    if let Some(entry) = entry {
-        writer.charge(entry.cost, 0);
-    }
-    if plan.calls {
-        writer.enter(plan.weight);
-    } else {
-        writer.enter_leaf(plan.weight);
-    }
-    writer.sink.block(wrapper);
-    let placed = usize::from(entry.is_some());
-    splice(wasm, body, placed, layout, &mut bytes);
-    // The author's last `end` closed the block `body`.
-    let mut writer = Writer::new(&mut bytes, &layout.globals, scratch);
-    if plan.calls {
-        writer.leave(plan.weight);
-    }
-    writer.close_stop();
-    bytes
+/// One function of the module.
+#[derive(Clone, Copy)]
+pub(super) struct Function<'a> {
+    pub(super) wasm: &'a [u8],
+    pub(super) scan: &'a Scan,
+    pub(super) body: &'a Body,
+    pub(super) layout: &'a Layout,
+    pub(super) params: u32,
+    pub(super) passing: Passing,
+    /// Type of a block that leaves the function's results.
+    pub(super) results: BlockType,
 }
 
-/// Copies the operators with the charges from `placed` on and the listed operators replaced.
-fn splice(wasm: &[u8], body: &Body, placed: usize, layout: &Layout, bytes: &mut Vec<u8>) {
-    let charges = body.plan.charges.iter().zip(&body.charge_depths);
-    let mut charges = charges.skip(placed).peekable();
-    let mut edits = body.edits.iter().peekable();
-    let mut copied = body.operators.start;
-    loop {
-        let charge_at = charges.peek().map(|(charge, _)| charge.offset as usize);
-        let edit_at = edits.peek().map(|edit| edit.operator.start);
-        let Some(at) = charge_at.into_iter().chain(edit_at).min() else { break };
-        bytes.extend_from_slice(&wasm[copied..at]);
-        copied = at;
-        // A charge stands before the operator, so it goes first where both are at one place.
-        if let Some((charge, depth)) = charges.next_if(|_| charge_at == Some(at)) {
-            let mut writer = Writer::new(bytes, &layout.globals, Scratch::after(body.locals));
-            // The block `body` lies between the author's blocks and `stop`.
-            writer.charge(charge.cost, depth + 1);
-        } else if let Some(edit) = edits.next() {
-            replace(wasm, edit, layout, bytes);
-            copied = edit.operator.end;
+impl Function<'_> {
+    /// Returns the encoded body without its size.
+    pub(super) fn emit(&self, bare: Option<Bare>) -> Vec<u8> {
+        let groups = &self.wasm[self.body.local_groups.clone()];
+        if bare.is_some() {
+            let mut bytes = declare(self.body.local_group_count, groups, &[]);
+            Emission::new(*self, &mut bytes).copy_bare();
+            return bytes;
+        }
+        let indirect = |event: &Event| matches!(event.kind, EventKind::CallIndirect(_));
+        let index = self.body.events.iter().any(indirect);
+        let added: &[ValType] = match (self.passing, index) {
+            (Passing::Carried(_), false) => &[],
+            (Passing::Carried(_), true) => &[ValType::I32],
+            (Passing::Global, false) => &[ValType::I64, ValType::I32],
+            (Passing::Global, true) => &[ValType::I64, ValType::I32, ValType::I32],
+        };
+        let mut bytes = declare(self.body.local_group_count, groups, added);
+        Emission::new(*self, &mut bytes).copy_counting();
+        bytes
+    }
+
+    /// Returns the type of a function that is called.
+    fn type_of(&self, function: u32) -> u32 {
+        self.scan.function_type_index(function).expect("validated")
+    }
+
+    fn counters(&self) -> Counters {
+        match self.passing {
+            Passing::Carried(_) => Counters::after(self.params),
+            Passing::Global => Counters::after(self.body.locals),
         }
     }
-    bytes.extend_from_slice(&wasm[copied..body.operators.end]);
+
+    /// Tells whether any call needs the height of this function.
+    fn raises(&self) -> bool {
+        self.body.events.iter().any(|event| match event.kind {
+            EventKind::Call(function, _) => self.layout.bare(function).is_none(),
+            EventKind::CallIndirect(_) => true,
+            _ => false,
+        })
+    }
+
+    /// Returns for each metering block what is charged at its start.
+    ///
+    /// Where nothing that anyone can see happens between two charges, and the second one follows
+    /// in any case, they are made as one: a quiet block before an `if` with an `else` is paid in
+    /// both arms, and a bare function is paid with the quiet beginning of a block that calls it.
+    fn charges(&self, entry_defers: bool) -> Vec<u32> {
+        let blocks = &self.body.blocks;
+        let mut charges: Vec<u32> = Vec::with_capacity(blocks.len());
+        let defers = |index: usize| blocks[index].defers && (index > 0 || entry_defers);
+        for (index, block) in blocks.iter().enumerate() {
+            // Behind the entry charge the height is checked, which can be seen.
+            let called = block.first_call.filter(|_| index > 0);
+            let called = called.and_then(|function| self.layout.bare(function));
+            let before = block.arm_of.map(|index| index as usize).filter(|index| defers(*index));
+            let owed = before.map_or(0, |index| charges[index]);
+            charges.push(u32::from(block.cost) + owed + called.map_or(0, |bare| bare.cost));
+        }
+        charges
+    }
 }
 
-/// Writes what stands for an edited operator.
-fn replace(wasm: &[u8], edit: &Edit, layout: &Layout, bytes: &mut Vec<u8>) {
-    let mut sink = InstructionSink::new(bytes);
-    match edit.kind {
-        // The label of the function is that of the block `body`, which ends in `leave`.
-        EditKind::Return(depth) => sink.br(depth),
-        EditKind::CallImport(import) => sink.call(layout.function(import)),
-        EditKind::Grow => sink.call(layout.routines.grow()),
-        EditKind::Fill => sink.call(layout.routines.fill()),
-        EditKind::Copy => sink.call(layout.routines.copy()),
-        // The interpreter (wasmi 2.0.0) merges `i32.eqz`, `i32.eq` or `i32.ne` with a `select`
-        // that follows and then reads the condition from where it was never put; a `drop` between
-        // them ends the merging, and costs nothing on any backend.
-        EditKind::Select => sink.i32_const(0).drop().select(),
-        // The interpreter moves its operands out of registers and locals where a block without
-        // parameters opens. It forgets to where one with parameters does, and its compiler panics
-        // at a store whose address and value share a register and whose offset is long; an empty
-        // block in front makes it do so.
-        EditKind::Separate => sink.block(BlockType::Empty).end(),
-    };
-    if edit.kind == EditKind::Separate {
-        bytes.extend_from_slice(&wasm[edit.operator.clone()]);
+/// The bytes of one body while they are put together.
+struct Emission<'a> {
+    function: Function<'a>,
+    bytes: &'a mut Vec<u8>,
+    counters: Counters,
+    /// The author's bytes up to here are dealt with.
+    copied: usize,
+    charges: Vec<u32>,
+    entry_defers: bool,
+    /// Whether the counter has changed since it was last written to its global.
+    dirty: bool,
+    /// Weight for which there is room above this function, as far as this block has checked.
+    checked: u32,
+    /// Whether the height includes the weight of this function.
+    raised: bool,
+    /// Whether the next call of the current block was paid at its start.
+    prepaid: bool,
+}
+
+impl<'a> Emission<'a> {
+    fn new(function: Function<'a>, bytes: &'a mut Vec<u8>) -> Self {
+        let calls_bare = |event: &Event| match event.kind {
+            EventKind::Call(callee, _) => function.layout.bare(callee).is_some(),
+            _ => false,
+        };
+        // The stop of a height check is one place for the whole function, where what is owed is
+        // one number.
+        let entry_defers =
+            function.body.blocks[0].defers && !function.body.events.iter().any(calls_bare);
+        Self {
+            counters: function.counters(),
+            copied: function.body.operators.start,
+            charges: function.charges(entry_defers),
+            entry_defers,
+            dirty: true,
+            checked: 0,
+            raised: function.raises(),
+            prepaid: false,
+            function,
+            bytes,
+        }
+    }
+
+    fn writer(&mut self) -> Writer<'_> {
+        Writer::new(self.bytes, &self.function.layout.globals, self.counters)
+    }
+
+    /// Relative depths of the blocks `too_high` and `out_of_fuel` inside `depth` open blocks.
+    fn stops(&self, depth: u32) -> (u32, u32) {
+        let too_high = depth + u32::from(self.function.body.branches_out);
+        (too_high, too_high + 1)
+    }
+
+    /// Copies a body that its callers pay for.
+    fn copy_bare(mut self) {
+        for event in &self.function.body.events {
+            match event.kind {
+                EventKind::Dead => self.leave_out(event),
+                EventKind::Select => self.select(event),
+                EventKind::Separate => self.separate(event),
+                _ => {}
+            }
+        }
+        self.copy_to(self.function.body.operators.end);
+    }
+
+    /// Copies a body that counts.
+    fn copy_counting(mut self) {
+        self.enter();
+        let body = self.function.body;
+        for event in &body.events {
+            self.place(event);
+        }
+        // The author's last `end` closes the block around the author's operators, if there is one.
+        let end = body.operators.end;
+        self.copy_to(if body.branches_out { end } else { end - 1 });
+        self.leave();
+        let owed = if self.entry_defers { self.charges[0] } else { 0 };
+        self.writer().close_stops(owed);
+    }
+
+    fn enter(&mut self) {
+        let Function { passing, body, results, .. } = self.function;
+        let entry = if self.entry_defers { 0 } else { self.charges[0] };
+        let raised = self.raised;
+        let mut writer = self.writer();
+        if passing == Passing::Global {
+            writer.load_fuel();
+            writer.load_height();
+        }
+        writer.open_stops();
+        if entry > 0 {
+            writer.charge(entry, 1);
+        }
+        if raised {
+            writer.enter(body.plan.weight, 0);
+        } else {
+            writer.check(body.plan.weight, 0);
+        }
+        if body.branches_out {
+            writer.sink.block(results);
+        }
+    }
+
+    /// Returns from the function, with its results on the operand stack.
+    fn leave(&mut self) {
+        let passing = self.function.passing;
+        let mut writer = self.writer();
+        match passing {
+            Passing::Carried(_) => writer.push_fuel(),
+            Passing::Global => writer.store_fuel(),
+        }
+        writer.sink.return_();
+    }
+
+    fn place(&mut self, event: &Event) {
+        match event.kind {
+            EventKind::Block(index) => self.block(event, index),
+            EventKind::MayTrap => {
+                self.copy_to(event.at as usize);
+                self.store_if_dirty();
+            }
+            EventKind::LocalGet(_) | EventKind::LocalSet(_) | EventKind::LocalTee(_) => {
+                self.local(event);
+            }
+            EventKind::Call(callee, depth) => self.call(event, callee, depth),
+            EventKind::CallIndirect(type_index) => self.call_indirect(event, type_index),
+            EventKind::Return => {
+                self.leave_out(event);
+                self.leave();
+            }
+            EventKind::Grow | EventKind::Fill | EventKind::Copy => self.routine(event),
+            EventKind::Select => self.select(event),
+            EventKind::Separate => self.separate(event),
+            EventKind::Dead => self.leave_out(event),
+        }
+    }
+
+    fn copy_to(&mut self, at: usize) {
+        self.bytes.extend_from_slice(&self.function.wasm[self.copied..at]);
+        self.copied = at;
+    }
+
+    /// Copies what stands before an event, and leaves its own bytes out.
+    fn leave_out(&mut self, event: &Event) {
+        self.copy_to(event.at as usize);
+        self.copied += event.length as usize;
+    }
+
+    fn store_if_dirty(&mut self) {
+        if self.dirty {
+            self.writer().store_fuel();
+            self.dirty = false;
+        }
+    }
+
+    fn block(&mut self, event: &Event, index: u32) {
+        self.copy_to(event.at as usize);
+        self.dirty = true;
+        self.checked = 0;
+        let block = &self.function.body.blocks[index as usize];
+        self.prepaid = index > 0 && block.first_call.is_some();
+        // The entry is charged before the height is checked.
+        let charge = self.charges[index as usize];
+        if index > 0 && !block.defers && charge > 0 {
+            let (_, out_of_fuel) = self.stops(block.start.depth);
+            self.writer().charge(charge, out_of_fuel);
+        }
+    }
+
+    /// Declared locals stand behind the counters where those are parameters.
+    fn local(&mut self, event: &Event) {
+        if self.function.passing == Passing::Global {
+            return;
+        }
+        self.leave_out(event);
+        let mut writer = self.writer();
+        match event.kind {
+            EventKind::LocalSet(local) => writer.sink.local_set(local + 2),
+            EventKind::LocalTee(local) => writer.sink.local_tee(local + 2),
+            EventKind::LocalGet(local) => writer.sink.local_get(local + 2),
+            _ => &mut writer.sink,
+        };
+    }
+
+    fn call(&mut self, event: &Event, callee: u32, depth: u32) {
+        let prepaid = core::mem::take(&mut self.prepaid);
+        let layout = self.function.layout;
+        if let Some(bare) = layout.bare(callee) {
+            self.copy_to(event.at as usize);
+            self.prepare_bare(bare, prepaid, depth);
+            return;
+        }
+        self.leave_out(event);
+        let passing = layout.passing(self.function.type_of(callee));
+        self.hand_over(passing);
+        self.writer().sink.call(layout.callee(callee));
+        self.take_back(passing);
+    }
+
+    /// Pays for a bare function and checks that there is room for it.
+    fn prepare_bare(&mut self, bare: Bare, prepaid: bool, depth: u32) {
+        let (too_high, out_of_fuel) = self.stops(depth);
+        if bare.cost > 0 && !prepaid {
+            self.writer().charge(bare.cost, out_of_fuel);
+            self.dirty = true;
+        }
+        if bare.weight > self.checked {
+            self.checked = bare.weight;
+            let own = if self.raised { 0 } else { self.function.body.plan.weight };
+            self.writer().check(own + bare.weight, too_high);
+        }
+        if bare.traps {
+            self.store_if_dirty();
+        }
+    }
+
+    fn call_indirect(&mut self, event: &Event, type_index: u32) {
+        self.prepaid = false;
+        self.leave_out(event);
+        let passing = self.function.layout.passing(type_index);
+        // Behind the counters and all other locals.
+        let index = self.function.body.locals + 2;
+        let as_type = match passing {
+            Passing::Carried(carried) => {
+                self.writer().sink.local_set(index);
+                carried
+            }
+            Passing::Global => type_index,
+        };
+        self.hand_over(passing);
+        let mut writer = self.writer();
+        if let Passing::Carried(_) = passing {
+            writer.sink.local_get(index);
+        }
+        writer.sink.call_indirect(0, as_type);
+        self.take_back(passing);
+    }
+
+    /// Passes the counters to a function that is about to be called.
+    fn hand_over(&mut self, passing: Passing) {
+        match passing {
+            Passing::Carried(_) => self.writer().push_counters(),
+            Passing::Global => {
+                self.store_if_dirty();
+                self.writer().store_height();
+            }
+        }
+    }
+
+    /// Takes the counter back from a function that was called.
+    fn take_back(&mut self, passing: Passing) {
+        match passing {
+            Passing::Carried(_) => {
+                self.writer().take_fuel();
+                self.dirty = true;
+            }
+            Passing::Global => {
+                self.writer().load_fuel();
+                self.dirty = false;
+            }
+        }
+    }
+
+    /// Calls the routine of a memory operator.
+    fn routine(&mut self, event: &Event) {
+        self.prepaid = false;
+        self.leave_out(event);
+        let routines = &self.function.layout.routines;
+        let routine = match event.kind {
+            EventKind::Grow => routines.grow(),
+            EventKind::Fill => routines.fill(),
+            _ => routines.copy(),
+        };
+        let mut writer = self.writer();
+        writer.push_fuel();
+        writer.sink.call(routine);
+        writer.take_fuel();
+        self.dirty = true;
+    }
+
+    /// The interpreter (wasmi 2.0.0) merges `i32.eqz`, `i32.eq` or `i32.ne` with a `select` that
+    /// follows and then reads the condition from where it was never put; a `drop` between them
+    /// ends the merging, and costs nothing on any backend.
+    fn select(&mut self, event: &Event) {
+        self.copy_to(event.at as usize);
+        self.writer().sink.i32_const(0).drop();
+    }
+
+    /// The interpreter moves its operands out of registers and locals where a block without
+    /// parameters opens. It forgets to where one with parameters does, and its compiler panics at
+    /// a store whose address and value share a register and whose offset is long; an empty block
+    /// in front makes it do so.
+    fn separate(&mut self, event: &Event) {
+        self.copy_to(event.at as usize);
+        self.writer().sink.block(BlockType::Empty).end();
     }
 }

@@ -1,16 +1,18 @@
 //! The instruction sequences that metering is made of.
 //!
-//! Every body stands in two blocks, `stop` around `body`, so that a failed check is one branch
-//! out of line and the good path has none taken:
+//! Within a function, fuel and height are in locals.
+//! A function stands in two blocks, so that a failed check is one branch out of line and the good
+//! path has none taken:
 //! ```text
-//! block stop
-//!   <entry charge> <stack check>
-//!   block body (results)
+//! block out_of_fuel
+//!   block too_high
+//!     <entry charge> <height check>
 //!     <the author's operators, with charges>
+//!     <fuel> return
 //!   end
-//!   <leave> return
+//!   <fuel to its global> <a height above the limit to its global> unreachable
 //! end
-//! unreachable
+//! <negative fuel to its global> unreachable
 //! ```
 
 use alloc::vec::Vec;
@@ -51,34 +53,32 @@ pub(super) fn encode_globals(pages_max: u32) -> Vec<u8> {
     without_count(&section, GLOBAL_COUNT)
 }
 
-/// Locals that metering adds behind a function's own.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Scratch {
-    /// i64: the new fuel counter.
-    fuel: u32,
-    /// i32: the height within this function.
-    height: u32,
+/// Encodes local declarations: `groups` encoded ones, then one for each of `added`.
+pub(super) fn declare(group_count: u32, groups: &[u8], added: &[Wasm]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let added_count = u32::try_from(added.len()).expect("a few are added");
+    (group_count + added_count).encode(&mut bytes);
+    bytes.extend_from_slice(groups);
+    for local in added {
+        1_u32.encode(&mut bytes);
+        local.encode(&mut bytes);
+    }
+    bytes
 }
 
-impl Scratch {
-    /// Number of locals that metering adds.
-    pub(super) const COUNT: u32 = 2;
+/// Locals that metering adds to a function.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counters {
+    /// i64: fuel that is left.
+    pub(super) fuel: u32,
+    /// i32: height of the stack.
+    pub(super) height: u32,
+}
 
-    /// Stands behind `own` parameters and locals.
-    pub(super) const fn after(own: u32) -> Self {
-        Self { fuel: own, height: own + 1 }
-    }
-
-    /// Appends the declarations to `groups` encoded ones.
-    pub(super) fn declare(group_count: u32, groups: &[u8]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        (group_count + Self::COUNT).encode(&mut bytes);
-        bytes.extend_from_slice(groups);
-        for local in [Wasm::I64, Wasm::I32] {
-            1_u32.encode(&mut bytes);
-            local.encode(&mut bytes);
-        }
-        bytes
+impl Counters {
+    /// Stand behind `first` parameters or locals.
+    pub(super) const fn after(first: u32) -> Self {
+        Self { fuel: first, height: first + 1 }
     }
 }
 
@@ -86,75 +86,116 @@ impl Scratch {
 pub(super) struct Writer<'a> {
     pub(super) sink: InstructionSink<'a>,
     globals: &'a Globals,
-    scratch: Scratch,
+    counters: Counters,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(bytes: &'a mut Vec<u8>, globals: &'a Globals, scratch: Scratch) -> Self {
-        Self { sink: InstructionSink::new(bytes), globals, scratch }
+    pub(super) fn new(bytes: &'a mut Vec<u8>, globals: &'a Globals, counters: Counters) -> Self {
+        Self { sink: InstructionSink::new(bytes), globals, counters }
     }
 
-    /// Opens `stop`, around everything.
-    pub(super) fn open_stop(&mut self) {
-        self.sink.block(BlockType::Empty);
+    /// Opens the two blocks around everything.
+    pub(super) fn open_stops(&mut self) {
+        self.sink.block(BlockType::Empty).block(BlockType::Empty);
     }
 
-    /// Ends `stop` and the function: whoever branches to `stop` gets here.
-    pub(super) fn close_stop(&mut self) {
-        self.sink.return_().end().unreachable().end();
+    /// Ends the two blocks and the function.
+    ///
+    /// `owed` is what was not charged yet where the height is checked.
+    pub(super) fn close_stops(&mut self, owed: u32) {
+        self.sink.end().local_get(self.counters.fuel);
+        if owed > 0 {
+            self.sink.i64_const(i64::from(owed)).i64_sub();
+        }
+        self.sink.global_set(self.globals.fuel);
+        self.sink.i32_const((HEIGHT_MAX + 1).cast_signed()).global_set(self.globals.stack);
+        self.sink.unreachable().end();
+        self.close_fuel_stop();
+    }
+
+    /// Ends a function behind its block `out_of_fuel`: how far the counter is below zero does not
+    /// matter.
+    pub(super) fn close_fuel_stop(&mut self) {
+        self.sink.i64_const(-1).global_set(self.globals.fuel).unreachable().end();
     }
 
     /// Charges a block: subtracts `cost` and stops where the counter goes below zero.
     ///
-    /// `stop` is the relative depth of the block `stop`.
-    pub(super) fn charge(&mut self, cost: u8, stop: u32) {
-        self.sink.global_get(self.globals.fuel).i64_const(i64::from(cost)).i64_sub();
-        self.settle(stop);
+    /// `out_of_fuel` is the relative depth of that block.
+    pub(super) fn charge(&mut self, cost: u32, out_of_fuel: u32) {
+        self.sink.local_get(self.counters.fuel).i64_const(i64::from(cost)).i64_sub();
+        self.settle(out_of_fuel);
     }
 
-    /// Charges `ceil(units / 8)`, with the i64 units on the operand stack.
+    /// Charges `ceil(units / 8)`, where `units` pushes an i32 that counts as unsigned.
     ///
     /// The units are below 2^32, so no step can overflow.
-    pub(super) fn charge_units(&mut self, stop: u32) {
+    pub(super) fn charge_units(
+        &mut self,
+        out_of_fuel: u32,
+        units: impl FnOnce(&mut InstructionSink<'_>),
+    ) {
         let per_fuel = i64::from(DYNAMIC_UNITS_PER_FUEL);
-        let Self { sink, globals, scratch } = self;
-        sink.i64_const(per_fuel - 1).i64_add();
-        sink.i64_const(i64::from(per_fuel.trailing_zeros())).i64_shr_u();
-        sink.local_set(scratch.fuel);
-        sink.global_get(globals.fuel).local_get(scratch.fuel).i64_sub();
-        self.settle(stop);
+        let sink = &mut self.sink;
+        sink.local_get(self.counters.fuel);
+        units(sink);
+        sink.i64_extend_i32_u().i64_const(per_fuel - 1).i64_add();
+        sink.i64_const(i64::from(per_fuel.trailing_zeros())).i64_shr_u().i64_sub();
+        self.settle(out_of_fuel);
     }
 
-    /// Stores the new counter from the operand stack and stops where it is negative.
-    fn settle(&mut self, stop: u32) {
-        let Self { sink, globals, scratch } = self;
-        sink.local_tee(scratch.fuel).global_set(globals.fuel);
-        sink.local_get(scratch.fuel).i64_const(0).i64_lt_s().br_if(stop);
+    /// Keeps the new counter from the operand stack and stops where it is negative.
+    fn settle(&mut self, out_of_fuel: u32) {
+        self.sink.local_tee(self.counters.fuel).i64_const(0).i64_lt_s().br_if(out_of_fuel);
     }
 
-    /// Enters a function that calls others: raises the height and checks it.
-    pub(super) fn enter(&mut self, weight: u32) {
-        let Self { sink, globals, scratch } = self;
-        sink.global_get(globals.stack).i32_const(weight.cast_signed()).i32_add();
-        sink.local_tee(scratch.height).global_set(globals.stack);
-        sink.local_get(scratch.height).i32_const(HEIGHT_MAX.cast_signed()).i32_gt_u().br_if(0);
+    /// Raises the height by the weight of the function and checks it.
+    pub(super) fn enter(&mut self, weight: u32, too_high: u32) {
+        let Self { sink, counters, .. } = self;
+        sink.local_get(counters.height).i32_const(weight.cast_signed()).i32_add();
+        sink.local_tee(counters.height).i32_const(HEIGHT_MAX.cast_signed()).i32_gt_u();
+        sink.br_if(too_high);
     }
 
-    /// Leaves a function that calls others.
-    pub(super) fn leave(&mut self, weight: u32) {
-        let Self { sink, globals, scratch } = self;
-        sink.local_get(scratch.height).i32_const(weight.cast_signed()).i32_sub();
-        sink.global_set(globals.stack);
-    }
-
-    /// Enters a function that calls nothing: the height is checked, and raised only to mark
-    /// failure.
-    pub(super) fn enter_leaf(&mut self, weight: u32) {
+    /// Checks that there is room for `weight` above the height.
+    pub(super) fn check(&mut self, weight: u32, too_high: u32) {
         let highest = HEIGHT_MAX.saturating_sub(weight);
-        let Self { sink, globals, .. } = self;
-        sink.global_get(globals.stack).i32_const(highest.cast_signed()).i32_gt_u();
-        sink.if_(BlockType::Empty);
-        sink.i32_const((HEIGHT_MAX + 1).cast_signed()).global_set(globals.stack).br(1);
-        sink.end();
+        self.sink.local_get(self.counters.height).i32_const(highest.cast_signed()).i32_gt_u();
+        self.sink.br_if(too_high);
+    }
+
+    /// Writes the counter to its global, where it is seen from outside.
+    pub(super) fn store_fuel(&mut self) {
+        self.sink.local_get(self.counters.fuel).global_set(self.globals.fuel);
+    }
+
+    /// Reads the counter from its global.
+    pub(super) fn load_fuel(&mut self) {
+        self.sink.global_get(self.globals.fuel).local_set(self.counters.fuel);
+    }
+
+    /// Writes the height to its global, for a function that finds it there.
+    pub(super) fn store_height(&mut self) {
+        self.sink.local_get(self.counters.height).global_set(self.globals.stack);
+    }
+
+    /// Reads the height from its global.
+    pub(super) fn load_height(&mut self) {
+        self.sink.global_get(self.globals.stack).local_set(self.counters.height);
+    }
+
+    /// Pushes both counters.
+    pub(super) fn push_counters(&mut self) {
+        self.sink.local_get(self.counters.fuel).local_get(self.counters.height);
+    }
+
+    /// Takes the counter that a function gave back.
+    pub(super) fn take_fuel(&mut self) {
+        self.sink.local_set(self.counters.fuel);
+    }
+
+    /// Pushes the counter, to be given back.
+    pub(super) fn push_fuel(&mut self) {
+        self.sink.local_get(self.counters.fuel);
     }
 }

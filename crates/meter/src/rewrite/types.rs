@@ -1,5 +1,6 @@
 //! The type section: the module's types and the few that metering adds.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use wasm_encoder::{BlockType, Encode, TypeSection};
 use wasmparser::{FuncType, ValType};
@@ -8,24 +9,31 @@ use wasmparser::{FuncType, ValType};
 pub(super) struct Types {
     types: Vec<FuncType>,
     own: usize,
+    /// Types of blocks that take nothing, by what they leave.
+    blocks: BTreeMap<Vec<ValType>, u32>,
 }
 
 impl Types {
     pub(super) fn new(own: &[FuncType]) -> Self {
-        Self { types: own.to_vec(), own: own.len() }
+        Self { types: own.to_vec(), own: own.len(), blocks: BTreeMap::new() }
     }
 
-    /// Returns the index of a function type, which is added where the module lacks it.
-    pub(super) fn intern(&mut self, params: &[ValType], results: &[ValType]) -> u32 {
-        let found = self
-            .types
-            .iter()
-            .position(|known| known.params() == params && known.results() == results);
-        let index = found.unwrap_or_else(|| {
-            self.types.push(FuncType::new(params.iter().copied(), results.iter().copied()));
-            self.types.len() - 1
-        });
-        u32::try_from(index).expect("wasmparser bounds the type count")
+    /// Adds a function type and returns its index.
+    pub(super) fn add(&mut self, params: &[ValType], results: &[ValType]) -> u32 {
+        self.types.push(FuncType::new(params.iter().copied(), results.iter().copied()));
+        u32::try_from(self.types.len() - 1).expect("at most two types are added to one")
+    }
+
+    /// Adds a type of the module with fuel and height as further parameters and fuel as a further
+    /// result.
+    ///
+    /// Fuel stands where the interpreter finds a result of a function with one parameter.
+    pub(super) fn carried(&mut self, type_index: u32) -> u32 {
+        let own = &self.types[type_index as usize];
+        let params: Vec<ValType> =
+            own.params().iter().copied().chain([ValType::I64, ValType::I32]).collect();
+        let results: Vec<ValType> = own.results().iter().copied().chain([ValType::I64]).collect();
+        self.add(&params, &results)
     }
 
     /// Returns the type of a block that takes nothing and leaves the results of a function type.
@@ -34,12 +42,23 @@ impl Types {
         match results.as_slice() {
             [] => BlockType::Empty,
             [result] => BlockType::Result(encoded(*result)),
-            _ => BlockType::FunctionType(self.intern(&[], &results)),
+            _ => {
+                let known = self.blocks.get(&results).copied();
+                BlockType::FunctionType(known.unwrap_or_else(|| {
+                    let index = self.add(&[], &results);
+                    self.blocks.insert(results, index);
+                    index
+                }))
+            }
         }
     }
 
+    pub(super) fn params(&self, type_index: u32) -> u32 {
+        u32::try_from(self.types[type_index as usize].params().len()).expect("at most 1,000")
+    }
+
     pub(super) fn added_count(&self) -> u32 {
-        u32::try_from(self.types.len() - self.own).expect("few types are added")
+        u32::try_from(self.types.len() - self.own).expect("at most two types are added to one")
     }
 
     /// Returns the encoded types that follow the module's own, without a count.

@@ -1,43 +1,15 @@
-//! One function body: validation, limits, metering blocks, and the operators to edit.
+//! One function body: validation, limits, metering blocks, and what the rewriting pass edits.
 
 use alloc::vec::Vec;
 use core::ops::Range;
 use kapsule_abi::guard;
 use wasmparser::{BlockType, FuncValidator, FunctionBody, Operator, ValType, WasmModuleResources};
 
+use super::event::{Effect, Event, EventKind};
 use super::{Scan, check_feature, to_usize};
-use crate::plan::{FunctionPlan, Partition, Position};
+use crate::plan::{Block, FunctionPlan, Partition, Position};
 use crate::tables::{operator_cost, stack_1};
-use crate::{Imports, MeterError, Options, profile};
-
-/// What replaces an operator, or stands before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum EditKind {
-    /// `return`, inside this many open blocks.
-    Return(u32),
-    /// `call` of the imported function with this index.
-    CallImport(u32),
-    /// `memory.grow`.
-    Grow,
-    /// `memory.fill`.
-    Fill,
-    /// `memory.copy`.
-    Copy,
-    /// `select`, kept apart from what computes its condition.
-    Select,
-    /// An operator that gets an empty block in front.
-    ///
-    /// `block`, `loop` or `if` with parameters, or an integer store at an offset of more than 16
-    /// bits.
-    Separate,
-}
-
-/// One operator that the rewriting pass replaces.
-#[derive(Clone, Debug)]
-pub(crate) struct Edit {
-    pub(crate) operator: Range<usize>,
-    pub(crate) kind: EditKind,
-}
+use crate::{MeterError, Options, profile};
 
 /// What is known of one body.
 #[derive(Clone, Debug)]
@@ -50,9 +22,13 @@ pub(crate) struct Body {
     /// Parameters and declared locals.
     pub(crate) locals: u32,
     pub(crate) plan: FunctionPlan,
-    /// For each charge of the plan, how many blocks are open where it stands.
-    pub(crate) charge_depths: Vec<u32>,
-    pub(crate) edits: Vec<Edit>,
+    /// The metering blocks, those that cost nothing included.
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) events: Vec<Event>,
+    /// Whether a live operator may trap.
+    pub(crate) traps: bool,
+    /// Whether a live branch leaves the function.
+    pub(crate) branches_out: bool,
     /// The value, if the body does nothing but return one i32 constant.
     pub(crate) constant: Option<i32>,
 }
@@ -70,7 +46,7 @@ pub(super) fn scan_body<R: WasmModuleResources>(
     let range = body.range();
     let mut reader = body.get_operators_reader()?;
     let start = to_usize(reader.original_position());
-    let mut walk = Walk::new(scan, options, start);
+    let mut walk = Walk::new(scan, options, start, params);
     while !reader.eof() {
         let (operator, offset) = reader.read_with_offset()?;
         check_feature(
@@ -90,15 +66,17 @@ pub(super) fn scan_body<R: WasmModuleResources>(
     }
     let operators = start..to_usize(range.end);
     let constant = walk.constant();
-    let (charges, charge_depths) = walk.partition.finish();
+    let (charges, blocks) = walk.partition.finish();
     Ok(Body {
         local_groups,
         local_group_count,
         operators,
         locals,
         plan: FunctionPlan { weight, calls: walk.calls, charges },
-        charge_depths,
-        edits: walk.edits,
+        blocks,
+        events: walk.events,
+        traps: walk.traps,
+        branches_out: walk.branches_out,
         constant,
     })
 }
@@ -137,16 +115,31 @@ fn define_locals<R: WasmModuleResources>(
 struct Walk<'a> {
     scan: &'a Scan,
     options: &'a Options,
-    /// Whether the construct around was entered by live code, one entry for each open block.
-    frames: Vec<bool>,
+    params: u32,
+    frames: Vec<Frame>,
     /// Whether control can reach the next operator, by structure alone.
     live: bool,
+    /// Where the operators start that control cannot reach, while `live` is false.
+    dead_from: usize,
     operator: u32,
     height: u32,
     calls: bool,
+    /// A trap of the current block was noted, and the counter has not changed since.
+    trap_noted: bool,
+    traps: bool,
+    branches_out: bool,
     partition: Partition,
-    edits: Vec<Edit>,
+    events: Vec<Event>,
     constant: Constant,
+}
+
+/// One open block.
+#[derive(Clone, Copy)]
+struct Frame {
+    /// Whether control can reach its start.
+    live: bool,
+    /// The quiet metering block that ended with this `if`.
+    quiet_before: Option<u32>,
 }
 
 /// Progress of recognising `i32.const n; return?; end`.
@@ -159,17 +152,22 @@ enum Constant {
 }
 
 impl<'a> Walk<'a> {
-    fn new(scan: &'a Scan, options: &'a Options, start: usize) -> Self {
+    fn new(scan: &'a Scan, options: &'a Options, start: usize, params: u32) -> Self {
         Self {
             scan,
             options,
+            params,
             frames: Vec::new(),
             live: true,
+            dead_from: start,
             operator: 0,
             height: 0,
             calls: false,
+            trap_noted: false,
+            traps: false,
+            branches_out: false,
             partition: Partition::new(Position::new(0, start, 0)),
-            edits: Vec::new(),
+            events: Vec::from([Event::new(start..start, EventKind::Block(0))]),
             constant: Constant::Start,
         }
     }
@@ -185,23 +183,41 @@ impl<'a> Walk<'a> {
         self.operator += 1;
         self.watch_constant(operator);
         if self.live {
-            self.partition.operator(here, operator_cost(operator));
-            self.edit(operator, bytes.clone());
+            if self.partition.operator(here, operator_cost(operator)) {
+                self.note_block(bytes.start);
+            }
+            self.note(operator, bytes.clone());
         }
         match operator {
             Operator::BrTable { targets } => self.check_targets(targets.len(), bytes.start)?,
-            Operator::Block { .. } => self.open(bytes.start)?,
-            Operator::Loop { .. } | Operator::If { .. } => {
-                self.open(bytes.start)?;
-                self.split(bytes.end);
+            Operator::Block { .. } => self.open(bytes.start, None)?,
+            Operator::Loop { .. } => {
+                self.open(bytes.start, None)?;
+                self.split(bytes.end, None);
+            }
+            Operator::If { .. } => {
+                let current = self.partition.current();
+                let quiet = self.live && self.partition.block(current).quiet;
+                let quiet_before = quiet.then_some(current);
+                self.open(bytes.start, quiet_before)?;
+                self.split(bytes.end, quiet_before);
             }
             Operator::Else => {
-                self.live = self.frames.last().copied().unwrap_or(true);
-                self.split(bytes.end);
+                let frame = self.frames.last().copied();
+                self.revive(frame.is_none_or(|frame| frame.live), bytes.start);
+                let quiet_before = frame.and_then(|frame| frame.quiet_before);
+                if let Some(index) = quiet_before {
+                    self.partition.block(index).defers = true;
+                }
+                self.split(bytes.end, quiet_before);
             }
             Operator::End => {
-                self.live = self.frames.pop().unwrap_or(true);
-                self.split(bytes.end);
+                let frame = self.frames.pop();
+                self.revive(frame.is_none_or(|frame| frame.live), bytes.start);
+                // Nothing follows the end of the function.
+                if frame.is_some() {
+                    self.split(bytes.end, None);
+                }
             }
             _ => {}
         }
@@ -214,14 +230,24 @@ impl<'a> Walk<'a> {
                 | Operator::BrTable { .. }
                 | Operator::Return
                 | Operator::Unreachable
-        ) {
+        ) && self.live
+        {
             self.live = false;
+            self.dead_from = bytes.end;
         }
         Ok(())
     }
 
-    fn open(&mut self, offset: usize) -> Result<(), MeterError> {
-        self.frames.push(self.live);
+    /// Goes on, behind an `else` or `end` at byte `at`, with what its construct was reached with.
+    fn revive(&mut self, live: bool, at: usize) {
+        if live && !self.live && self.dead_from < at {
+            self.events.push(Event::new(self.dead_from..at, EventKind::Dead));
+        }
+        self.live = live;
+    }
+
+    fn open(&mut self, offset: usize, quiet_before: Option<u32>) -> Result<(), MeterError> {
+        self.frames.push(Frame { live: self.live, quiet_before });
         let nesting = self.frames.len() as u64;
         let allowed = u64::from(self.options.limits.nesting);
         if guard!("meter.limit.nesting", nesting > allowed) {
@@ -240,41 +266,93 @@ impl<'a> Walk<'a> {
     }
 
     /// Starts a block with the operator that follows, at byte `next`.
-    fn split(&mut self, next: usize) {
+    fn split(&mut self, next: usize, arm_of: Option<u32>) {
         if self.live {
-            self.partition.split(Position::new(self.operator, next, self.frames.len()));
+            let position = Position::new(self.operator, next, self.frames.len());
+            self.partition.split(position, arm_of);
+            self.note_block(next);
         }
     }
 
-    fn edit(&mut self, operator: &Operator<'_>, bytes: Range<usize>) {
-        let depth = u32::try_from(self.frames.len()).unwrap_or(u32::MAX);
-        let kind = match operator {
-            Operator::Return => EditKind::Return(depth),
-            Operator::MemoryGrow { .. } => EditKind::Grow,
-            Operator::MemoryFill { .. } => EditKind::Fill,
-            Operator::MemoryCopy { .. } => EditKind::Copy,
-            Operator::Select => EditKind::Select,
+    fn note_block(&mut self, at: usize) {
+        let index = self.partition.current();
+        self.events.push(Event::new(at..at, EventKind::Block(index)));
+        self.trap_noted = false;
+    }
+
+    /// Notes what a live operator does, and that it is to be edited.
+    fn note(&mut self, operator: &Operator<'_>, bytes: Range<usize>) {
+        let effect = Effect::of(operator);
+        if matches!(effect, Effect::Trap | Effect::TrapOrCall) && !self.trap_noted {
+            self.events.push(Event::new(bytes.start..bytes.start, EventKind::MayTrap));
+            self.trap_noted = true;
+            self.traps = true;
+        }
+        if let Some(kind) = self.edit(operator) {
+            self.events.push(Event::new(bytes, kind));
+        }
+        if matches!(effect, Effect::Call | Effect::TrapOrCall) {
+            self.trap_noted = false;
+        }
+        if matches!(effect, Effect::Branch) {
+            self.note_branch(operator);
+        }
+        let current = self.partition.current();
+        let block = self.partition.block(current);
+        if let (Operator::Call { function_index }, true) = (operator, block.quiet) {
+            block.first_call = Some(*function_index);
+        }
+        block.quiet &= effect == Effect::None;
+    }
+
+    fn note_branch(&mut self, operator: &Operator<'_>) {
+        let out = self.frames.len();
+        let leaves = |depth: u32| depth as usize == out;
+        self.branches_out |= match operator {
+            Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => {
+                leaves(*relative_depth)
+            }
+            Operator::BrTable { targets } => {
+                leaves(targets.default()) || targets.targets().any(|t| t.is_ok_and(leaves))
+            }
+            _ => false,
+        };
+    }
+
+    /// Returns how the rewriting pass treats a live operator that it does not just copy.
+    fn edit(&mut self, operator: &Operator<'_>) -> Option<EventKind> {
+        Some(match operator {
+            Operator::LocalGet { local_index } if *local_index >= self.params => {
+                EventKind::LocalGet(*local_index)
+            }
+            Operator::LocalSet { local_index } if *local_index >= self.params => {
+                EventKind::LocalSet(*local_index)
+            }
+            Operator::LocalTee { local_index } if *local_index >= self.params => {
+                EventKind::LocalTee(*local_index)
+            }
+            Operator::Return => EventKind::Return,
+            Operator::MemoryGrow { .. } => EventKind::Grow,
+            Operator::MemoryFill { .. } => EventKind::Fill,
+            Operator::MemoryCopy { .. } => EventKind::Copy,
+            Operator::Select => EventKind::Select,
             Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty }
                 if self.has_params(*blockty) =>
             {
-                EditKind::Separate
+                EventKind::Separate
             }
-            operator if is_far_store(operator) => EditKind::Separate,
-            Operator::CallIndirect { .. } => {
+            operator if is_far_store(operator) => EventKind::Separate,
+            Operator::CallIndirect { type_index, .. } => {
                 self.calls = true;
-                return;
+                EventKind::CallIndirect(*type_index)
             }
             Operator::Call { function_index } => {
                 self.calls = true;
-                let stubbed = self.options.imports == Imports::Kapsule;
-                if !stubbed || *function_index >= self.scan.import_count() {
-                    return;
-                }
-                EditKind::CallImport(*function_index)
+                let depth = u32::try_from(self.frames.len()).unwrap_or(u32::MAX);
+                EventKind::Call(*function_index, depth)
             }
-            _ => return,
-        };
-        self.edits.push(Edit { operator: bytes, kind });
+            _ => return None,
+        })
     }
 
     fn has_params(&self, block: BlockType) -> bool {
