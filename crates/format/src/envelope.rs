@@ -239,8 +239,8 @@ impl Envelope {
     /// Checks the envelope and verifies its signature with the key found by its id.
     ///
     /// # Errors
-    /// As [`Envelope::check`]; E038 if the key has another id or suite, E032 if the signature does not
-    /// verify.
+    /// As [`Envelope::check`]; E038 if the key has another id or suite, E032 if the signature does
+    /// not verify.
     pub fn verify(&self, expected: &Expected<'_>, key: &PublicKey) -> Result<(), DecodeError> {
         self.check(expected)?;
         if guard!("format.envelope.key_id", key.id() != expected.key_id) {

@@ -437,7 +437,7 @@ fn find(keys: &KeyStore, name: &str) -> Result<(String, Identity), Failure> {
         return Ok((name.to_owned(), keys.load(&parsed)?.identity));
     }
     let bytes = files::read(Path::new(name), "public key", PUBLIC_FILE_BYTES_MAX)?;
-    PublicLine::parse_identity(&String::from_utf8_lossy(&bytes)).map_err(|error| {
+    PublicLine::decode_identity(&String::from_utf8_lossy(&bytes)).map_err(|error| {
         let hint = "name a file as `kapsule key new` or `kapsule key export` writes it";
         Failure::decode(format!("{name} is no public identity"), &error, hint)
     })

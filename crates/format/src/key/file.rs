@@ -197,7 +197,7 @@ impl PublicLine {
     /// # Errors
     /// E509 for no line or labels that differ; else as [`PublicLine::from_str`] and
     /// [`Identity::new`].
-    pub fn parse_identity(text: &str) -> Result<(String, Identity), DecodeError> {
+    pub fn decode_identity(text: &str) -> Result<(String, Identity), DecodeError> {
         let lines = text.split_inclusive('\n').map(str::parse);
         let lines: Vec<Self> = lines.collect::<Result<_, _>>()?;
         let label = lines.first().map(|line| line.label.clone()).unwrap_or_default();

@@ -154,3 +154,19 @@ fn labels_are_checked_where_a_line_is_built() {
     assert_eq!(line.to_string().parse(), Ok(line));
     assert_eq!(PublicLine::new(key, "a b").unwrap_err().code, ErrorCode::KeyFileForm);
 }
+
+#[test]
+fn the_lines_of_an_identity_have_one_label() {
+    let line = |suite, label: &str| {
+        PublicLine::new(private(suite).public().clone(), label).unwrap().to_string()
+    };
+    let first = line(Suite::P256, "alice");
+    let (label, identity) =
+        PublicLine::decode_identity(&(first.clone() + &line(Suite::MlDsa44, "alice"))).unwrap();
+    assert_eq!((label.as_str(), identity.keys().len()), ("alice", 2));
+    let code = |text: &str| PublicLine::decode_identity(text).unwrap_err().code;
+    assert_eq!(code(&(first.clone() + &line(Suite::MlDsa44, "bob"))), ErrorCode::KeyFileForm);
+    assert_eq!(code(""), ErrorCode::KeyFileForm);
+    assert_eq!(code(&first.repeat(2)), ErrorCode::SchemaViolation);
+    assert_eq!(code(&line(Suite::MlDsa44, "alice")), ErrorCode::SuiteUnsupported);
+}
