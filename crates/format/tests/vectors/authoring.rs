@@ -1,7 +1,7 @@
-//! Group `authoring`: a `manifest` and perhaps a `policy` over the empty module; prints the canonical
-//! manifest and, on a second line, the policy.
+//! Group `authoring`: a `manifest` and perhaps a `policy` over the empty module; prints the
+//! canonical manifest and, on a second line, the policy.
 //!
-//! `manifest_syntax` and `policy_syntax` are extensions of file names, `toml` where they are absent.
+//! `manifest_syntax` and `policy_syntax` are extensions of file names; absent ones mean `toml`.
 
 use kapsule_format::DecodeError;
 use kapsule_format::authoring::{AuthoringError, Draft, Inputs, Syntax, Text};
