@@ -18,6 +18,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("cryptography>=48", "cryptography.hazmat.primitives.asymmetric.mldsa"),
     ("networkx>=3,<4", "networkx"),
     ("numpy>=2,<3", "numpy"),
+    ("pyrage>=1.2,<2", "pyrage"),
     ("scipy>=1.13,<2", "scipy"),
     ("securesystemslib>=1.3,<2", "securesystemslib"),
 ];
@@ -34,6 +35,10 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     }
     if !process::is_present(tree, "openssl", &["version"]) {
         install(tree, &["openssl"])?;
+    }
+    // Debian's age is asked too where it is at hand; the check says so where it is not.
+    if !process::is_present(tree, "age", &["--version"]) && install(tree, &["age"]).is_err() {
+        ui::line("age cannot be installed here; pyrage alone is asked");
     }
     let python = python(tree)?;
     let kapsule = process::built(tree, "kapsule")?;

@@ -13,6 +13,7 @@ mod man;
 mod new;
 mod pack;
 mod policy;
+mod recipient;
 mod replay;
 mod run;
 mod sign;

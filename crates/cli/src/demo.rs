@@ -188,7 +188,7 @@ impl<'a> Stage<'a> {
         let payload = source.payload;
         let author_keys = self.author.identity.keys();
         let inputs = Inputs { payload, author_keys, ..Inputs::default() };
-        let mut package = authoring.pack(&draft, &inputs, &[])?;
+        let mut package = authoring.pack(&draft, &inputs, &[], &[])?;
         packing::sign(&mut package, Scope::Author, &self.author, false)?;
         packing::sign(&mut package, Scope::Publisher, &self.publisher, false)?;
         let bytes = package.encode();
@@ -216,7 +216,7 @@ impl<'a> Stage<'a> {
         let (name, opened) = self.open(file)?;
         let args = GrantArgs { policy: None, grants: grants.to_vec() };
         let effective = args.effective(opened.package.policy())?;
-        let loaded = execute::load(&name, &opened.package)?;
+        let loaded = execute::load(&name, &opened.package, &opened.module)?;
         let request = Request {
             entry: None,
             input,
@@ -265,7 +265,7 @@ impl<'a> Stage<'a> {
             Backend::Jit => Engine::Wasmi,
         };
         let (name, opened) = self.open("trust.mod")?;
-        let loaded = execute::load(&name, &opened.package)?;
+        let loaded = execute::load(&name, &opened.package, &opened.module)?;
         let progress = self.ui.begin("replaying trust.mod on the other engine");
         let replayed = loaded.replay(transcript, engine, None)?;
         progress.end("replayed trust.mod");

@@ -54,8 +54,12 @@ pub(crate) struct Loaded<'a> {
     cache: Option<CodeCache>,
 }
 
-/// Validates and meters the module of a package.
-pub(crate) fn load<'a>(name: &'a str, package: &'a Package) -> Result<Loaded<'a>, Failure> {
+/// Validates and meters the module of a package, which the caller has opened.
+pub(crate) fn load<'a>(
+    name: &'a str,
+    package: &'a Package,
+    module: &[u8],
+) -> Result<Loaded<'a>, Failure> {
     let exec = &package.manifest().exec;
     if exec.abi != Abi::KapsuleV1 {
         return Err(Failure::new(
@@ -75,9 +79,18 @@ pub(crate) fn load<'a>(name: &'a str, package: &'a Package) -> Result<Loaded<'a>
     }
     let profile: Profile =
         exec.profile.name().parse().map_err(|error| module_refused(name, &error))?;
-    let module = kapsule_meter::meter(package.payload(), &Options::new(profile))
+    let module = kapsule_meter::meter(module, &Options::new(profile))
         .map_err(|error| module_refused(name, &error))?;
     Ok(Loaded { name, package, module, profile, cache: None })
+}
+
+/// Looks at the module of a package that nobody verified, and so never at an encrypted one.
+pub(crate) fn peek<'a>(name: &'a str, package: &'a Package) -> Result<Loaded<'a>, Failure> {
+    let module = package.module(None).map_err(|error| {
+        let hint = "run it where a key of a recipient is held; this command decrypts nothing";
+        Failure::decode(format!("the module of {name} is encrypted"), &error, hint)
+    })?;
+    load(name, package, &module)
 }
 
 /// Returns the failure of a module that metering refuses.

@@ -286,6 +286,12 @@ pub(crate) fn not_created(path: &Path, error: &io::Error) -> Failure {
     .cause(error)
 }
 
+/// Reads any other secret file with the checks of key files.
+pub(crate) fn read_secret_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let name = KeyName(path.display().to_string());
+    secret_file::read(path).map_err(|error| error.into_failure(&name, path))
+}
+
 /// Refuses a key whose secret is published, unless insecure development keys are allowed.
 pub(crate) fn refuse_test_key(key: &PublicKey, insecure_dev: bool) -> Result<(), Failure> {
     let test_key = !insecure_dev && is_published_test_key(key);

@@ -3,6 +3,7 @@
 //! `cli` holds the arguments, `commands` one file per verb, `ui` everything that prints; the other
 //! `mod`s are what the verbs share, and the demo calls the same functions as they do.
 
+mod agekeys;
 mod batch;
 mod building;
 mod cli;
@@ -14,6 +15,7 @@ mod error;
 mod execute;
 mod files;
 mod grants;
+mod identities;
 mod interrupt;
 mod keyimport;
 mod keystore;

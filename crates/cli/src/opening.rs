@@ -10,10 +10,13 @@ use kapsule_format::limits::{
 };
 use kapsule_format::package::{EnvelopeName, Package};
 use kapsule_format::trust::Trust;
-use kapsule_format::verify::{self, Check, CheckResult, Level, Options, Report, Verified};
+use kapsule_format::verify::{
+    self, Check, CheckName, CheckResult, Level, Options, Report, Verified,
+};
 
 use crate::error::Failure;
 use crate::files;
+use crate::identities::IdentityArgs;
 use crate::paths::Home;
 
 /// Whom to trust; shared by every command that looks at signatures.
@@ -25,6 +28,8 @@ pub(crate) struct TrustArgs {
     /// Level that the verdict must reach
     #[arg(long, value_name = "LEVEL", value_parser = decode_level)]
     pub(crate) require: Option<Level>,
+    #[command(flatten)]
+    pub(crate) identities: IdentityArgs,
     /// Accept published test keys, whose signatures prove nothing; caps the verdict at proof-only
     #[arg(long)]
     pub(crate) insecure_dev: bool,
@@ -118,6 +123,7 @@ impl TrustArgs {
     }
 
     fn options<'a>(&self, files: &'a Files, required: Level) -> Options<'a> {
+        // Here nothing is decrypted: `verify` and `open` do so where it is asked for.
         let envelopes = files.envelopes.iter();
         Options {
             required,
@@ -128,10 +134,20 @@ impl TrustArgs {
     }
 
     /// Verifies and reports; requires proof-only unless asked for more.
-    pub(crate) fn verify(&self, files: &Files, roots: Option<&Roots>) -> Report {
+    pub(crate) fn verify(&self, files: &Files, roots: Option<&Roots>) -> Result<Report, Failure> {
         let required = self.require.unwrap_or(Level::ProofOnly);
         let trust = roots.map(|roots| &roots.trust);
-        verify::package(&files.bytes, trust, Some(now_ms()), &self.options(files, required))
+        let report =
+            |options: &Options<'_>| verify::package(&files.bytes, trust, Some(now_ms()), options);
+        let mut options = self.options(files, required);
+        let first = report(&options);
+        if first.result(CheckName::Opened).is_none() {
+            return Ok(first);
+        }
+        // Only for an encrypted payload are secrets looked for.
+        let identities = self.identities.read()?;
+        options.decrypt = (!identities.is_empty()).then_some(&identities as _);
+        Ok(report(&options))
     }
 
     /// Verifies a package that is to be run, and opens it.
@@ -145,7 +161,10 @@ impl TrustArgs {
         let trust = roots.as_ref().map(|roots| &roots.trust);
         let options = self.options(files, required);
         match verify::load(&files.bytes, trust, Some(now_ms()), &options) {
-            Ok((package, report)) => Ok(Opened { package, report }),
+            Ok((package, report)) => {
+                let module = self.identities.module(&files.name(), &package)?;
+                Ok(Opened { package, report, module })
+            }
             Err(report) => Err(rejected(&files.name(), &report)),
         }
     }
@@ -157,6 +176,8 @@ pub(crate) struct Opened {
     pub(crate) package: Verified<Package>,
     /// Its report.
     pub(crate) report: Report,
+    /// Its module: the payload, or what is encrypted in it.
+    pub(crate) module: Vec<u8>,
 }
 
 impl Opened {

@@ -2,6 +2,7 @@
 
 use kapsule_abi::{ErrorCode, guard};
 use kapsule_format::authoring::{AuthoringError, Draft, Inputs, Source, Text};
+use kapsule_format::encrypt::Recipient;
 use kapsule_format::key::Uses;
 use kapsule_format::manifest::Manifest;
 use kapsule_format::package::{Package, PackageBuilder, PackageId, Scope};
@@ -41,13 +42,21 @@ impl Authoring<'_> {
         draft: &Draft,
         inputs: &Inputs<'_>,
         dependencies: &[PackageId],
+        recipients: &[Recipient],
     ) -> Result<Package, Failure> {
         let (manifest, policy) = draft.finish(inputs).map_err(|error| self.refused(&error))?;
         self.check_module(&manifest, &policy, inputs.payload)?;
         let builder = PackageBuilder::new(manifest, policy, inputs.payload.to_vec());
         let builder = dependencies.iter().fold(builder, |builder, id| builder.dependency(*id));
-        let package = builder.pack().map_err(|error| {
-            let hint = "change the manifest or the payload that the cause names";
+        let builder = match recipients {
+            [] => Ok(builder),
+            _ => builder.encrypt(recipients, &fresh_salt()?),
+        };
+        let package = builder.and_then(PackageBuilder::pack).map_err(|error| {
+            let hint = match error.code {
+                ErrorCode::BindingMismatch => "name the author with --key or --author-key",
+                _ => "change the manifest or the payload that the cause names",
+            };
             Failure::decode(self.message(), &error, hint)
         })?;
         Ok(package.into_inner())
@@ -111,6 +120,14 @@ impl Authoring<'_> {
             None => failure,
         }
     }
+}
+
+fn fresh_salt() -> Result<[u8; 32], Failure> {
+    let mut salt = [0; 32];
+    getrandom::fill(&mut salt).map_err(|error| {
+        Failure::internal("the system gives no random bytes", "try again later").cause(error)
+    })?;
+    Ok(salt)
 }
 
 /// Signs a package with every key of an identity and puts the signatures into its trailer.

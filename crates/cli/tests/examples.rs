@@ -17,6 +17,8 @@ fn stage() -> Bench {
     bench.ok(&["key", "new", "grace", "--suite", "secp256k1"]);
     bench.ok(&["key", "export", "grace", "--secret", "-o", "second.key"]);
     bench.ok(&["key", "trust", "alice", "-o", "trust.json"]);
+    bench.ok(&["key", "recipient", "bob"]);
+    fs::copy(bench.path("home/data/keys/bob.agepub"), bench.path("bob.agepub")).unwrap();
     bench.write("strict.yaml", "limits:\n  fuel: 1000000\n");
     let manifest = "name: hello\nversion: 0.1.0\nauthor: Alice\nentry: hello.wasm\n";
     bench.write("hello.yaml", manifest);

@@ -5,6 +5,7 @@ mod batches;
 mod codecache;
 mod convert;
 mod demo;
+mod encrypted;
 mod examples;
 mod interrupts;
 mod keys;

@@ -27,13 +27,14 @@
 //! | every reader's error and limits | [`error`], [`limits`] |
 //! | digests, trees, random blocks | [`hash`], [`tree`], [`random`] |
 //! | encodings | [`cbor`], [`json`], [`klog`] |
-//! | keys and what they sign | [`key`], [`envelope`] |
+//! | keys, what they sign, who may read | [`key`], [`envelope`], [`stanza`], `encrypt` |
 //! | documents | [`manifest`], [`policy`], [`package`], [`transcript`], [`trust`] |
 //! | verdicts on a package | [`verify`] |
 //!
 //! # Invariants
 //! - `encode(decode(x)) == x` for every accepted `x`, so an artefact has one digest.
-//! - No file, clock, random number or environment: keys, time and randomness are arguments.
+//! - No file, clock, random number or environment: keys, time and randomness are arguments; the
+//!   feature `encrypt`, which needs `std`, is the one exception and draws random numbers.
 //! - Secret bytes are wiped when dropped and are never printed.
 #![no_std]
 #![deny(
@@ -58,6 +59,8 @@ pub mod cbor;
 pub mod json;
 pub mod klog;
 
+#[cfg(feature = "encrypt")]
+pub mod encrypt;
 pub mod envelope;
 pub mod key;
 
@@ -66,6 +69,7 @@ pub mod authoring;
 pub mod manifest;
 pub mod package;
 pub mod policy;
+pub mod stanza;
 pub mod storage;
 mod text;
 pub mod transcript;

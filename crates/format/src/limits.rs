@@ -47,6 +47,9 @@ pub const DEPENDENCIES_MAX: usize = 1_024;
 /// Greatest number of entries in a signature trailer.
 pub const TRAILER_ENTRIES_MAX: usize = 16;
 
+/// Greatest number of recipient stanzas of an encrypted payload, grease left out.
+pub const STANZAS_MAX: usize = 64;
+
 /// Greatest number of hostcall names in a policy.
 pub const HOSTCALL_NAMES_MAX: usize = 64;
 

@@ -27,6 +27,9 @@ use crate::{DecodeError, Digest};
 /// Value of `schema` in a manifest.
 pub const SCHEMA: &str = "kapsule/manifest/1";
 
+/// Value of `exec.encrypted.format`.
+const ENCRYPTED_FORMAT: &str = "age/1";
+
 /// Members whose name starts with `x_`: preserved and shown, never given meaning.
 pub type Extensions = BTreeMap<String, Value>;
 
@@ -77,6 +80,8 @@ pub struct Exec {
     pub chunk_root: Digest,
     /// Further entries, ascending, without `entry`.
     pub entries: Option<Vec<String>>,
+    /// Present if the payload is encrypted.
+    pub encrypted: Option<Encrypted>,
     /// Function that is called by default.
     pub entry: String,
     /// SHA-256 of the payload section as carried.
@@ -99,6 +104,19 @@ impl Exec {
     pub fn has_entry(&self, entry: &str) -> bool {
         self.entry == entry || self.entries.iter().flatten().any(|name| name == entry)
     }
+}
+
+/// What everyone may know of an encrypted payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encrypted {
+    /// Commitment to the module.
+    pub commitment: Digest,
+    /// Bytes of the module.
+    pub plain_size: u64,
+    /// Types of the recipient stanzas in file order, grease left out.
+    pub stanzas: Vec<String>,
+    /// Members that start with `x_`.
+    pub extensions: Extensions,
 }
 
 /// Digest, label and size of a proof schema.

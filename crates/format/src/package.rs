@@ -5,6 +5,7 @@
 
 mod decode;
 mod detached;
+pub(crate) mod encrypted;
 mod layout;
 mod pack;
 mod sign;
@@ -13,6 +14,7 @@ mod trailer;
 use alloc::vec::Vec;
 
 pub use detached::EnvelopeName;
+pub use encrypted::Decrypt;
 pub use layout::Layout;
 pub use pack::PackageBuilder;
 pub use trailer::{Scope, Signature};

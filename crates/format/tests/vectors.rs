@@ -8,6 +8,7 @@
 
 mod authoring;
 mod cbor;
+mod encrypted;
 mod envelope;
 mod hash;
 mod json;

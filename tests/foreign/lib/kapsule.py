@@ -53,13 +53,15 @@ class Home:
         found = sorted(path.parent.glob(f"{path.name}.author-*.dsse.json"))
         return {name.name.split(".author-")[1].split("-")[0]: name for name in found}
 
-    def package(self, name, *, sign):
+    def package(self, name, *, sign, encrypt_to=()):
         """Packs a standard module by `author`, signed on request, and returns its path."""
+        readers = [part for reader in encrypt_to for part in ("--encrypt-to", reader)]
         manifest = ROOT / "examples" / "packages" / f"{name}.toml"
         target = self.path / f"{name}.mod"
         payload = ROOT / "modules" / "artifacts" / f"{name}.wasm"
         key = "--key" if sign else "--author-key"
-        self.run("pack", manifest, "--payload", payload, key, "author", "-o", target)
+        pack = ["pack", manifest, "--payload", payload, key, "author", "-o", target]
+        self.run(*pack, *readers)
         return target
 
 

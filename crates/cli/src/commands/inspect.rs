@@ -104,7 +104,7 @@ enum Module<'a> {
 
 impl<'a> Module<'a> {
     fn look(name: &'a str, package: &'a Package) -> Self {
-        match execute::load(name, package) {
+        match execute::peek(name, package) {
             Ok(loaded) => Self::Good(Box::new(loaded)),
             Err(failure) => Self::Bad(failure),
         }

@@ -69,6 +69,7 @@ pub(crate) enum Command {
     Show(ShowArgs),
     Import(ImportArgs),
     Export(ExportArgs),
+    Recipient(super::recipient::Args),
     Trust(TrustArgs),
 }
 
@@ -213,6 +214,7 @@ pub(super) fn run(context: &Context, command: &Command) -> Done {
         Command::Show(args) => show(context, args),
         Command::Import(args) => import(context, args),
         Command::Export(args) => export(context, args),
+        Command::Recipient(args) => super::recipient::run(context, args),
         Command::Trust(args) => trust(context, args),
     }
 }

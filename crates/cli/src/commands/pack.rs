@@ -10,15 +10,16 @@ use serde_json::json;
 
 use crate::cli::Context;
 use crate::error::{Done, Failure};
-use crate::files;
 use crate::keystore::KeyName;
 use crate::packing::{self, Authoring};
 use crate::wasi::WasiArgs;
+use crate::{files, identities};
 
 const EXAMPLES: &str = "\
 Examples:
   kapsule pack hello.toml --key alice
   kapsule pack hello.toml --payload hello.wasm -o hello-dev.mod
+  kapsule pack hello.toml --key alice --encrypt-to bob.agepub -o hello-for-bob.mod
   kapsule pack hello.yaml --policy strict.yaml --author-key alice -o hello.mod
 
 A manifest in TOML:
@@ -39,6 +40,7 @@ A manifest in TOML:
 /// With `--key` the identity of that name becomes the author of the package and signs it with each
 /// of its keys; without a key the package is unsigned, and nobody vouches for it.
 /// A module that no host could run is refused here already.
+/// With `--encrypt-to` only the holders of those keys can run it, and everyone can verify it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -65,6 +67,10 @@ pub(crate) struct Args {
     /// `capsule_hash` of a package that this one needs; may be repeated
     #[arg(long = "depends", value_name = "HASH", value_parser = decode_id)]
     dependencies: Vec<PackageId>,
+    /// Encrypt the module to `age1...`, to the lines of a `.agepub` file, or to a key of the home;
+    /// may be repeated
+    #[arg(long = "encrypt-to", value_name = "RECIPIENT")]
+    recipients: Vec<String>,
     #[command(flatten)]
     wasi: WasiArgs,
 }
@@ -86,6 +92,7 @@ impl Args {
             author_key: None,
             previous: None,
             dependencies: Vec::new(),
+            recipients: Vec::new(),
             wasi: WasiArgs::default(),
         }
     }
@@ -148,7 +155,8 @@ fn pack(args: &Args, author_keys: &[PublicKey]) -> Result<Package, Failure> {
         adapted = args.wasi.adapt(draft.binary(), &payload, &authoring.policy(&draft, &inputs)?)?;
         inputs.payload = &adapted;
     }
-    authoring.pack(&draft, &inputs, &args.dependencies)
+    let recipients = identities::recipients(&args.recipients)?;
+    authoring.pack(&draft, &inputs, &args.dependencies, &recipients)
 }
 
 /// Returns the syntax that the name of a file announces; stdin is TOML.
@@ -172,6 +180,11 @@ fn read_text(path: &Path, what: &str) -> Result<(String, String), Failure> {
     Ok((files::name(path), text))
 }
 
+/// Returns how many recipients a package has, 0 for one that everyone can run.
+fn encrypted_to(package: &Package) -> usize {
+    package.manifest().exec.encrypted.as_ref().map_or(0, |encrypted| encrypted.stanzas.len())
+}
+
 fn report(context: &Context, package: &Package, output: &Path, bytes: usize) -> Done {
     let manifest = package.manifest();
     if context.ui.json() {
@@ -184,11 +197,16 @@ fn report(context: &Context, package: &Package, output: &Path, bytes: usize) -> 
             "capsule_hash": package.capsule_hash().to_string(),
             "core_hash": package.core_hash().to_string(),
             "signatures": package.signatures().len(),
+            "recipients": encrypted_to(package),
         }))?;
     } else {
         let signed = if package.signatures().is_empty() { "not signed" } else { "signed" };
+        let readers = match encrypted_to(package) {
+            0 => String::new(),
+            count => format!(", encrypted to {count} recipients"),
+        };
         context.ui.say(&format!(
-            "packed {} {} into {}, {bytes} bytes, {signed}\ncapsule_hash {}",
+            "packed {} {} into {}, {bytes} bytes, {signed}{readers}\ncapsule_hash {}",
             manifest.name,
             manifest.version,
             output.display(),

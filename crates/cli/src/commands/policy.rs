@@ -81,7 +81,7 @@ fn explain(context: &Context, args: &ExplainArgs) -> Done {
     let package = opening::decode(&files)?;
     let effective = args.grants.effective(package.policy())?;
     let name = files.name();
-    let loaded = execute::load(&name, &package)?;
+    let loaded = execute::peek(&name, &package)?;
     if context.ui.json() {
         context.ui.object(&explanation_json(&loaded, &effective)?)?;
     } else {

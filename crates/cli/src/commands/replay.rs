@@ -60,7 +60,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
         Some(path) => Some(files::read(path, "input", INPUT_BYTES_MAX)?),
         None => None,
     };
-    let loaded = execute::load(&name, &opened.package)?;
+    let loaded = execute::load(&name, &opened.package, &opened.module)?;
     if let Some(caution) = opened.caution(&name) {
         ui.warn(&caution);
     }

@@ -101,8 +101,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let name = files.name();
     let opened = args.trust.open(&files)?;
     let effective = args.grants.effective(opened.package.policy())?;
-    let cache = context.home().ok().and_then(|home| CodeCache::open(&home));
-    let loaded = execute::load(&name, &opened.package)?.with_cache(cache);
+    // Code of an encrypted module is not left on the disk in the clear.
+    let open = opened.package.manifest().exec.encrypted.is_none();
+    let cache = context.home().ok().filter(|_| open).and_then(|home| CodeCache::open(&home));
+    let loaded = execute::load(&name, &opened.package, &opened.module)?.with_cache(cache);
     let input = match &args.input {
         Some(path) => files::read(path, "input", INPUT_BYTES_MAX)?,
         None => Vec::new(),

@@ -40,7 +40,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let roots = args.trust.roots()?;
     let files = Files::read(&args.package)?;
     let progress = (files.bytes().len() > (1 << 24)).then(|| ui.begin("verifying"));
-    let report = args.trust.verify(&files, roots.as_ref());
+    let report = args.trust.verify(&files, roots.as_ref())?;
     if let Some(progress) = progress {
         progress.end("verified");
     }
@@ -147,6 +147,9 @@ fn not_proved(report: &Report) -> String {
     }
     if report.result(CheckName::Proof).is_some() && !passed(CheckName::Proof) {
         lines.push("what the promised proof would show");
+    }
+    if report.result(CheckName::Opened).is_some() && !passed(CheckName::Opened) {
+        lines.push("that what is encrypted in it is the module that its author committed to");
     }
     if !passed(CheckName::Dependencies) {
         lines.push("that its dependencies are present and no newer version is known");

@@ -173,6 +173,7 @@ impl Draft {
             abi: Abi::KapsuleV1,
             binary: self.text("exec.binary"),
             chunk_root: chunk_root(inputs.payload),
+            encrypted: None,
             entries: self.facts.texts("exec.entries").filter(|entries| !entries.is_empty()),
             entry: self.text("exec.entry"),
             hash,

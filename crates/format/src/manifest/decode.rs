@@ -9,12 +9,12 @@ use kapsule_abi::{ErrorCode, guard};
 
 use super::fees::{check_payee, is_asset};
 use super::{
-    Abi, Amount, Exec, Fees, Kind, Manifest, Money, Net, Profile, ProofSchema, ProofType,
-    Resources, Role, Royalty, SCHEMA, Split,
+    Abi, Amount, ENCRYPTED_FORMAT, Encrypted, Exec, Fees, Kind, Manifest, Money, Net, Profile,
+    ProofSchema, ProofType, Resources, Role, Royalty, SCHEMA, Split,
 };
 use crate::json::{self, Fields, UINT_MAX};
 use crate::key::{Identity, PublicKey};
-use crate::limits::{MANIFEST_BYTES_MAX, ROYALTIES_MAX};
+use crate::limits::{MANIFEST_BYTES_MAX, MODULE_BYTES_MAX, ROYALTIES_MAX, STANZAS_MAX};
 use crate::package::PackageId;
 use crate::policy::PolicyHash;
 use crate::text::{self, is_ascending};
@@ -37,8 +37,7 @@ impl Manifest {
     /// Rules that compare the manifest with other sections are checked by the package.
     ///
     /// # Errors
-    /// E004, E005, E007, E008, E009, E034 or E035 of `spec/package.md`, and E212 for
-    /// `exec.encrypted`, which this version does not open.
+    /// E004, E005, E007, E008, E009, E034 or E035 of `spec/package.md`.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         if guard!("format.manifest.size", bytes.len() > MANIFEST_BYTES_MAX) {
             let found = bytes.len();
@@ -121,18 +120,12 @@ fn versioned<T>(
 
 impl Exec {
     fn from_fields(mut fields: Fields) -> Result<Self, DecodeError> {
-        let encrypted: Option<json::Value> = fields.optional("encrypted")?;
-        if guard!("format.manifest.encrypted", encrypted.is_some()) {
-            return Err(DecodeError::new(
-                ErrorCode::KeyNotHeld,
-                "manifest.exec.encrypted: this version opens no encrypted payloads",
-            ));
-        }
         let entry = fields.text("entry", ENTRY, text::is_entry_name)?;
         Ok(Self {
             abi: versioned(&mut fields, "abi", Abi::from_name)?,
             binary: fields.text("binary", LABEL, text::is_label)?,
             chunk_root: fields.required("chunk_root")?,
+            encrypted: fields.optional_object("encrypted")?.map(encrypted).transpose()?,
             entries: entries(&mut fields, &entry)?,
             entry,
             hash: prefixed_sha256(&mut fields, "hash")?,
@@ -161,6 +154,23 @@ fn entries(fields: &mut Fields, entry: &str) -> Result<Option<Vec<String>>, Deco
         return Err(form("manifest.exec.entries repeat the default entry"));
     }
     Ok(Some(entries))
+}
+
+fn encrypted(mut fields: Fields) -> Result<Encrypted, DecodeError> {
+    versioned(&mut fields, "format", |found| (found == ENCRYPTED_FORMAT).then_some(()))?;
+    let stanzas: Vec<String> = fields.required("stanzas")?;
+    let count = stanzas.len();
+    if guard!("format.manifest.stanzas", !(1..=STANZAS_MAX).contains(&count)) {
+        let path = fields.path();
+        let detail = format!("{path}.stanzas: {count} types, allowed 1 to {STANZAS_MAX}");
+        return Err(form(detail));
+    }
+    Ok(Encrypted {
+        commitment: fields.required("commitment")?,
+        plain_size: fields.uint("plain_size", 1..=MODULE_BYTES_MAX)?,
+        stanzas,
+        extensions: fields.finish_ext()?,
+    })
 }
 
 fn prefixed_sha256(fields: &mut Fields, name: &str) -> Result<Digest, DecodeError> {

@@ -5,7 +5,10 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::{Exec, Extensions, Fees, Manifest, Money, ProofSchema, Resources, SCHEMA};
+use super::{
+    ENCRYPTED_FORMAT, Encrypted, Exec, Extensions, Fees, Manifest, Money, ProofSchema, Resources,
+    SCHEMA,
+};
 use crate::json::{self, Value};
 
 impl Manifest {
@@ -44,12 +47,24 @@ impl Exec {
                 Value::Array(entries.iter().map(|entry| Value::Text(entry.clone())).collect())
             }),
         );
+        members.optional("encrypted", self.encrypted.as_ref().map(Encrypted::to_value));
         members.text("entry", &self.entry);
         members.text("hash", &format!("sha256:{}", self.hash));
         members.text("kind", &self.kind.to_string());
         members.text("profile", self.profile.name());
         members.optional("proof_schema", self.proof_schema.as_ref().map(ProofSchema::to_value));
         members.put("size", Value::Uint(self.size));
+        members.finish()
+    }
+}
+
+impl Encrypted {
+    fn to_value(&self) -> Value {
+        let mut members = Members::new(&self.extensions);
+        members.text("commitment", &self.commitment.to_string());
+        members.text("format", ENCRYPTED_FORMAT);
+        members.put("plain_size", Value::Uint(self.plain_size));
+        members.put("stanzas", Value::array(self.stanzas.iter().map(String::as_str)));
         members.finish()
     }
 }

@@ -11,7 +11,7 @@ use kapsule_abi::{ErrorCode, guard};
 use sha3::{Digest as _, Sha3_256};
 
 use super::layout::{CAPSULE_HASH, DEPENDENCY_BYTES, HEADER_BYTES, Layout, PROOF_LEN};
-use super::{CoreHash, Package, PackageId, Signature, trailer};
+use super::{CoreHash, Package, PackageId, Signature, encrypted, trailer};
 use crate::hash::{Tag, sha256, tagged3};
 use crate::manifest::{Kind, Manifest, Net, Resources};
 use crate::policy::Policy;
@@ -19,7 +19,7 @@ use crate::text::is_ascending;
 use crate::{DecodeError, Digest, tree};
 
 /// First bytes of a WebAssembly core binary, version 1.
-const WASM_CORE_1: [u8; 8] = *b"\0asm\x01\0\0\0";
+pub(super) const WASM_CORE_1: [u8; 8] = *b"\0asm\x01\0\0\0";
 
 /// A file whose section lengths hold, with the two hashes of its body.
 pub(crate) struct Raw<'a> {
@@ -154,7 +154,9 @@ impl<'a> Raw<'a> {
             ));
         }
         let wasm = self.payload().starts_with(&WASM_CORE_1);
-        if guard!("format.package.payload_kind", !native && !wasm) {
+        if let Some(encrypted) = &manifest.exec.encrypted {
+            encrypted::check(manifest, encrypted, self.payload())?;
+        } else if guard!("format.package.payload_kind", !native && !wasm) {
             return Err(DecodeError::at(
                 ErrorCode::PayloadKindMismatch,
                 self.layout.payload().start,

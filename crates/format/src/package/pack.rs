@@ -1,5 +1,7 @@
 //! Packing: sections to a package body.
 
+#[cfg(feature = "encrypt")]
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::decode::capsule_hash;
@@ -34,6 +36,33 @@ impl PackageBuilder {
     pub fn dependency(mut self, id: PackageId) -> Self {
         self.dependencies.push(id);
         self
+    }
+
+    /// Encrypts the payload, which is a module so far, to these recipients.
+    ///
+    /// The manifest then says so; `salt` is 32 fresh random bytes and hides which module it is.
+    ///
+    /// # Errors
+    /// E052 without author keys, and E004 for a wrong number of recipients.
+    #[cfg(feature = "encrypt")]
+    pub fn encrypt(
+        mut self,
+        recipients: &[crate::encrypt::Recipient],
+        salt: &[u8; 32],
+    ) -> Result<Self, DecodeError> {
+        self.manifest.policy_hash = self.policy.hash();
+        let (plaintext, commitment) =
+            super::encrypted::plaintext(&self.manifest, salt, &self.payload)?;
+        let plain_size = self.payload.len() as u64;
+        self.payload = crate::encrypt::encrypt(recipients, &plaintext)?;
+        let stanzas = crate::stanza::read(&self.payload)?;
+        self.manifest.exec.encrypted = Some(crate::manifest::Encrypted {
+            commitment,
+            plain_size,
+            stanzas: stanzas.iter().map(ToString::to_string).collect(),
+            extensions: crate::manifest::Extensions::new(),
+        });
+        Ok(self)
     }
 
     /// Packs the body, without signatures.

@@ -17,7 +17,7 @@ use crate::envelope::{Envelope, Expected, verify_statement};
 use crate::hash::sha256;
 use crate::key::{Identity, KeyId, PublicKey};
 use crate::manifest::{Manifest, ProofType};
-use crate::package::{EnvelopeName, Package, Raw, Scope, Signature};
+use crate::package::{Decrypt, EnvelopeName, Package, Raw, Scope, Signature, encrypted};
 use crate::trust::Trust;
 
 /// What a verifier asks for.
@@ -31,6 +31,8 @@ pub struct Options<'a> {
     pub min_signers: u64,
     /// Detached envelopes as (file name, bytes), looked at beside the trailer.
     pub envelopes: Vec<(&'a str, &'a [u8])>,
+    /// What opens an encrypted payload, for those who hold a key.
+    pub decrypt: Option<&'a dyn Decrypt>,
 }
 
 impl Default for Options<'_> {
@@ -41,6 +43,7 @@ impl Default for Options<'_> {
             insecure_dev: false,
             min_signers: 1,
             envelopes: Vec::new(),
+            decrypt: None,
         }
     }
 }
@@ -123,7 +126,6 @@ const fn check_of(code: ErrorCode) -> CheckName {
         0..=9 => CheckName::Form,
         10..=17 => CheckName::Hashes,
         30..=38 => CheckName::Signature,
-        212 => CheckName::Opened,
         301..=308 => CheckName::Proof,
         _ => CheckName::Sections,
     }
@@ -177,6 +179,7 @@ impl<'a> Session<'a> {
             let result = self.raw.check_sections(manifest, policy);
             self.note(result);
             self.pass(CheckName::Sections);
+            self.check_opened(manifest);
         }
         self.put(not_done(
             CheckName::Dependencies,
@@ -226,6 +229,32 @@ impl<'a> Session<'a> {
                 format!("proof_type is {promised}, and the package carries no proof"),
             ));
         }
+    }
+
+    /// Opens an encrypted payload, but nothing that another check speaks against.
+    fn check_opened(&mut self, manifest: &Manifest) {
+        let Some(encrypted) = &manifest.exec.encrypted else {
+            return;
+        };
+        let name = CheckName::Opened;
+        let failing = |check: &Check| matches!(check.result, CheckResult::Fail(_));
+        let signed = self.checks.get(&CheckName::Signature);
+        let signed = signed.is_some_and(|check| check.result == CheckResult::Pass);
+        let refused = !signed || self.checks.values().any(failing);
+        let check = match self.options.decrypt {
+            None => not_done(name, ErrorCode::KeyNotHeld, "no identity was given"),
+            Some(_) if guard!("format.verify.decrypt_last", refused) => {
+                not_done(name, ErrorCode::NotLookedAt, "another check speaks against decrypting")
+            }
+            keys => match encrypted::open(manifest, encrypted, self.raw.payload(), keys) {
+                Ok(module) => passed(name, format!("a module of {} bytes", module.len())),
+                Err(error) if error.code == ErrorCode::KeyNotHeld => {
+                    not_done(name, error.code, error.detail)
+                }
+                Err(error) => failed(name, &error),
+            },
+        };
+        self.put(check);
     }
 
     /// Collects the signatures of trailer and envelopes and checks every one by a known key.
