@@ -7,6 +7,7 @@ pub(crate) mod hn;
 pub(crate) mod ledger;
 pub(crate) mod otc;
 pub(crate) mod rows;
+pub(crate) mod sms;
 mod time;
 
 use kapsule_abi::ErrorCode;

@@ -1,6 +1,7 @@
 //! Tables to inputs, outputs to tables, with the standard modules between them.
 
 mod ledger;
+mod sms;
 
 use crate::support::{Bench, REPOSITORY};
 

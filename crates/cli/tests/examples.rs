@@ -31,7 +31,7 @@ fn stage() -> Bench {
     bench.write("names/bob", "Bob");
     let run = ["run", "hello.mod", "--input", "name.txt", "--transcript", "hello.transcript"];
     bench.ok(&run);
-    for name in ["trust", "rank", "transfer"] {
+    for name in ["trust", "rank", "transfer", "blocklist"] {
         let manifest = format!("{REPOSITORY}/examples/packages/{name}.toml");
         let payload = format!("{REPOSITORY}/modules/artifacts/{name}.wasm");
         bench.ok(&["pack", &manifest, "--payload", &payload]);
@@ -63,6 +63,13 @@ fn stage() -> Bench {
     bench.ok(&[&ledger[..], &["-o", "transfer.input"]].concat());
     let run = ["run", "transfer.mod", "--input", "transfer.input", "--output", "transfer.output"];
     bench.ok(&run);
+    for (from, to) in [("sms-sample.tsv", "messages.tsv"), ("sms-rules.toml", "rules.toml")] {
+        bench.write(to, fs::read(format!("{REPOSITORY}/examples/data/{from}")).unwrap());
+    }
+    let sms = ["convert", "sms", "messages.tsv", "--rules", "rules.toml", "-o", "blocklist.input"];
+    bench.ok(&sms);
+    let run = ["run", "blocklist.mod", "--input", "blocklist.input"];
+    bench.ok(&[&run[..], &["--output", "blocklist.output"]].concat());
     bench
 }
 

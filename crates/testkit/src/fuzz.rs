@@ -42,6 +42,14 @@ targets! {
     meter,
     /// Decodes a package; an accepted one encodes to the same bytes.
     mod_decode,
+    /// Runs `agent_logic`; what it proposes is within its budget, and its state is read again.
+    module_agent_logic,
+    /// Runs `blocklist`; an accepted input gives one verdict for each item, twice the same.
+    module_blocklist,
+    /// Runs `regression`; an accepted input gives the same bits twice.
+    module_regression,
+    /// Runs `transfer`; nothing is made or lost, and the state after is one that is read again.
+    module_transfer,
     /// Decodes a policy; an accepted one encodes to the same bytes.
     policy,
     /// Decodes RJSON; an accepted text encodes to the same bytes.

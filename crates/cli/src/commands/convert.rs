@@ -1,6 +1,7 @@
 //! `kapsule convert`
 
 mod ledger;
+mod sms;
 
 use std::path::{Path, PathBuf};
 
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Feed(FeedArgs),
     Ledger(ledger::LedgerArgs),
     Balances(ledger::BalancesArgs),
+    Sms(sms::SmsArgs),
+    Verdicts(sms::VerdictsArgs),
 }
 
 /// Converts ratings in the form of the Bitcoin OTC data set to the input of the trust package
@@ -136,6 +139,8 @@ pub(super) fn run(context: &Context, command: &Command) -> Done {
         Command::Feed(args) => &args.output,
         Command::Ledger(args) => &args.output,
         Command::Balances(args) => &args.output,
+        Command::Sms(args) => &args.output,
+        Command::Verdicts(args) => &args.output,
     };
     files::check_writable(output)?;
     if context.ui.json() && files::is_dash(output) {
@@ -149,6 +154,8 @@ pub(super) fn run(context: &Context, command: &Command) -> Done {
         Command::Feed(args) => feed(args)?,
         Command::Ledger(args) => ledger::convert(context, args)?,
         Command::Balances(args) => ledger::balances(context, args)?,
+        Command::Sms(args) => sms::convert(context, args)?,
+        Command::Verdicts(args) => sms::verdicts(context, args)?,
     };
     files::write(&context.ui, output, &bytes)?;
     if context.ui.json() {

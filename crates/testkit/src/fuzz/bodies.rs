@@ -20,6 +20,56 @@ pub(super) fn mod_decode(bytes: &[u8]) -> bool {
     true
 }
 
+/// Runs `agent_logic`; what it proposes is within its budget, and its state is read again.
+pub(super) fn module_agent_logic(bytes: &[u8]) -> bool {
+    let Ok(input) = agent_logic::Input::decode(bytes) else { return false };
+    let budget = input.agent.budget;
+    let mut count = 0;
+    let output = agent_logic::evaluate(input, &mut |_| {
+        count += 1;
+        Ok(count - 1)
+    });
+    let output = output.expect("the host takes everything");
+    let state = &output.state;
+    let spent = state.spent <= budget.cost_max && state.proposed <= budget.proposals_max;
+    assert!(count == 0 || spent, "the budget was exceeded");
+    assert!(cbor::decode(&output.encode()).is_ok(), "an output is KCBOR");
+    true
+}
+
+/// Runs `blocklist`; an accepted input gives one verdict for each item, twice the same.
+pub(super) fn module_blocklist(bytes: &[u8]) -> bool {
+    let Ok(input) = blocklist::Input::decode(bytes) else { return false };
+    let Ok(output) = blocklist::evaluate(&input) else { return false };
+    assert_eq!(output.verdicts.len(), input.items.len(), "one verdict for each item");
+    assert_eq!(blocklist::run(bytes), Ok(output.encode()), "an input has one output");
+    assert!(cbor::decode(&output.encode()).is_ok(), "an output is KCBOR");
+    true
+}
+
+/// Runs `regression`; an accepted input gives the same bits twice.
+pub(super) fn module_regression(bytes: &[u8]) -> bool {
+    let Ok(output) = regression::run(bytes) else { return false };
+    assert_eq!(regression::run(bytes), Ok(output), "an input has one output");
+    true
+}
+
+/// Runs `transfer`; nothing is made or lost, and the state after is one that is read again.
+pub(super) fn module_transfer(bytes: &[u8]) -> bool {
+    let Ok(input) = transfer::Input::decode(bytes) else { return false };
+    let before = input.state.totals();
+    let output = transfer::evaluate(input.state, &input.transactions);
+    assert_eq!(output.state.totals(), before, "something was made or lost");
+    let Ok(cbor::Value::Map(fields)) = cbor::decode(&output.encode()) else {
+        panic!("an output is a KCBOR map");
+    };
+    let next = vec![fields[0].clone(), fields[1].clone(), (2, cbor::Value::Array(Vec::new()))];
+    let next = cbor::encode(&cbor::Value::Map(next));
+    let read = transfer::Input::decode(&next).expect("a state is read again");
+    assert_eq!(read.state, output.state, "a state has one byte form");
+    true
+}
+
 /// Decodes RJSON; an accepted text encodes to the same bytes.
 pub(super) fn rjson(bytes: &[u8]) -> bool {
     let Ok(value) = json::decode(bytes) else { return false };
