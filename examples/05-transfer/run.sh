@@ -15,8 +15,8 @@ export KAPSULE_HOME="$work/home"
 
 kapsule key new author --quiet >"$work/key.txt"
 kapsule key trust author -o "$work/trust.json"
-kapsule pack examples/packages/transfer.toml --payload modules/artifacts/transfer.wasm --key author \
-    -o "$work/transfer.mod"
+kapsule pack examples/packages/transfer.toml --payload modules/artifacts/transfer.wasm \
+    --key author -o "$work/transfer.mod"
 kapsule convert ledger examples/data/journal-sample.csv --opening examples/data/opening-sample.csv \
     -o "$work/transfer.input"
 kapsule run "$work/transfer.mod" --trust "$work/trust.json" --engine jit \

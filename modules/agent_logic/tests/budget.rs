@@ -92,7 +92,8 @@ proptest! {
         const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
         let side = |up| if up { Side::Up } else { Side::Down };
         let goals = goals.iter().zip(NAMES).map(|((fact, up, target, priority), name)| {
-            agent_logic::Goal { name, fact: NAMES[*fact], side: side(*up), target: *target, priority: *priority }
+            let (target, priority) = (*target, *priority);
+            agent_logic::Goal { name, fact: NAMES[*fact], side: side(*up), target, priority }
         });
         let actions = actions.iter().zip(NAMES).map(|((fact, up, effect, cost), name)| {
             action(name, NAMES[*fact], side(*up), *effect, *cost)
@@ -100,9 +101,11 @@ proptest! {
         let mut agent = agent(goals.collect(), actions.collect());
         agent.budget = Budget { period_ms: 4 * HOUR_MS, cost_max, proposals_max };
         let (mut state, mut calls) = (State { facts: [("a", 20)].into(), ..State::default() }, 0);
-        let mut by_period = std::collections::BTreeMap::<u64, (u64, u64)>::new();
+        // The nine hours lie in three periods.
+        let mut by_period = [(0_u64, 0_u64); 3];
         for hour in 0..9 {
-            let given = Input { now_ms: hour * HOUR_MS, agent: agent.clone(), state, events: vec![] };
+            let (now_ms, agent) = (hour * HOUR_MS, agent.clone());
+            let given = Input { now_ms, agent, state, events: vec![] };
             let mut costs = Vec::new();
             let output = evaluate(given, &mut |proposal: &Proposal| {
                 calls += 1;
@@ -111,9 +114,12 @@ proptest! {
                     false => Err(Errno::Refused),
                 }
             }).unwrap();
-            let proposed = output.rows.iter().filter(|row| matches!(row.verdict, Verdict::Proposed(_)));
+            let was_taken = |row: &&agent_logic::Row<'_>| {
+                matches!(row.verdict, Verdict::Proposed(_))
+            };
+            let proposed = output.rows.iter().filter(was_taken);
             prop_assert_eq!(proposed.map(|row| row.cost).collect::<Vec<_>>(), costs.clone());
-            let spent = by_period.entry(hour / 4).or_default();
+            let spent = &mut by_period[(hour / 4) as usize];
             spent.0 += costs.iter().sum::<u64>();
             spent.1 += costs.len() as u64;
             prop_assert!(spent.0 <= cost_max && spent.1 <= proposals_max, "{:?}", spent);

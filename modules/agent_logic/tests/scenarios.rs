@@ -63,7 +63,7 @@ fn numbered(rows: &Value, words: &[&str]) -> Vec<u8> {
         let word = row[0].as_str().unwrap();
         let number = words.iter().position(|known| *known == word).unwrap();
         let rest = row[1..].iter().map(plain);
-        array(&std::iter::once(item(number as u64)).chain(rest).collect::<Vec<_>>())
+        array(&core::iter::once(item(number as u64)).chain(rest).collect::<Vec<_>>())
     };
     array(&rows.as_array().unwrap().iter().map(row).collect::<Vec<_>>())
 }

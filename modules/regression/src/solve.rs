@@ -9,12 +9,14 @@ pub(crate) fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> 
         let pivot = pivot(&matrix, step);
         matrix.swap(step, pivot);
         right.swap(step, pivot);
-        for row in step + 1..size {
-            let factor = matrix[row][step] / matrix[step][step];
-            for column in step..size {
-                matrix[row][column] -= factor * matrix[step][column];
+        let (above, below) = matrix.split_at_mut(step + 1);
+        let base = &above[step];
+        for (row, number) in below.iter_mut().zip(step + 1..) {
+            let factor = row[step] / base[step];
+            for (cell, base) in row[step..].iter_mut().zip(&base[step..]) {
+                *cell -= factor * base;
             }
-            right[row] -= factor * right[step];
+            right[number] -= factor * right[step];
         }
     }
     for row in (0..size).rev() {

@@ -60,7 +60,7 @@ fn two_assets_change_hands_in_one_transaction() {
     let postings =
         [debit("ada", 10), credit("bob", 10), usd(debit("bob", 7)), usd(credit("ada", 7))];
     let swap = transaction(&[("ada", 1), ("bob", 1)], &postings);
-    let after = evaluate(before, std::slice::from_ref(&swap));
+    let after = evaluate(before, core::slice::from_ref(&swap));
     assert_eq!(after.verdicts, [Verdict::Applied]);
     let rows: Vec<_> = after.state.balances().collect();
     let expect =
