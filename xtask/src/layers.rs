@@ -79,7 +79,8 @@ const PURE_USES: &[(&str, &[&str])] = &[
     (
         "format",
         &[
-            "+semver",
+            "+age",
+            "+saphyr-parser",
             "+toml",
             "data-encoding",
             "ed25519-dalek",
