@@ -1,4 +1,5 @@
 //! The standard modules as they are committed, on both backends.
 
+mod agent;
 mod float;
 mod transfer;
