@@ -183,7 +183,7 @@ impl PublicKey {
 
     /// Verifies a signature over `message`.
     ///
-    /// Takes 50 to 300 microseconds by suite, and time linear in the message.
+    /// Takes tens to hundreds of microseconds by suite, and time linear in the message.
     ///
     /// # Errors
     /// E036 if the signature is malformed, E032 if it is not one of this key over this message.

@@ -50,7 +50,7 @@ impl Default for Options<'_> {
 
 /// Verifies a package file and reports every check.
 ///
-/// Hashes the whole file; each signature takes 50 to 300 microseconds more.
+/// Hashes the whole file; each signature takes up to some hundreds of microseconds more.
 ///
 /// # Determinism
 /// Depends on the arguments alone.
