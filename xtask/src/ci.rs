@@ -11,8 +11,8 @@ mod tests_line;
 use crate::failure::Failure;
 use crate::tree::Tree;
 use crate::{
-    deny, examples, foreign, guards, layers, modules, process, purity, readme, sdk, tidy, ui,
-    vectors,
+    deny, embedder, examples, foreign, guards, layers, modules, process, purity, readme, sdk, tidy,
+    ui, vectors,
 };
 use std::process::Command;
 use std::time::Instant;
@@ -43,6 +43,7 @@ const STEPS: &[Step] = &[
     ("clippy", |tree, _| clippy(tree)),
     ("docs", |tree, _| docs(tree)),
     ("purity", |tree, _| purity::run(tree, &[])),
+    ("embedder", |tree, _| embedder::run(tree, &[])),
     ("modules --check", |tree, _| modules::run(tree, &["--check".to_owned()])),
     ("foreign", |tree, _| foreign::run(tree, &[])),
     ("sdk", |tree, _| sdk::run(tree, &[])),

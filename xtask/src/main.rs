@@ -4,6 +4,7 @@
 //! tested and runs the same on a developer's machine and in continuous integration.
 mod ci;
 mod deny;
+mod embedder;
 mod examples;
 mod failure;
 mod foreign;
@@ -38,6 +39,11 @@ const COMMANDS: &[Command] = &[
     Command { name: "layers", usage: "which crate may depend on which", run: layers::run },
     Command { name: "deny", usage: "licences, sources and bans of deny.toml", run: deny::run },
     Command { name: "purity", usage: "pure crates reach nothing outside", run: purity::run },
+    Command {
+        name: "embedder",
+        usage: "size and crates of the smallest embedding program",
+        run: embedder::run,
+    },
     Command { name: "vectors", usage: "counts and heads of spec/vectors", run: vectors::run },
     Command {
         name: "modules",

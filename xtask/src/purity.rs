@@ -9,6 +9,7 @@ use crate::metadata::{self, Scope};
 use crate::process;
 use crate::tree::Tree;
 use crate::ui;
+use std::process::Command;
 
 /// Targets without an operating system.
 const TARGETS: &[&str] = &["x86_64-unknown-none", "wasm32v1-none", "wasm32-unknown-unknown"];
@@ -108,11 +109,22 @@ fn check_probe(tree: &Tree) -> Result<(), Failure> {
 
 /// Checks the pure crates for every installed target.
 fn check_targets(tree: &Tree) -> Result<(), Failure> {
+    check_for_targets(tree, || {
+        let mut command = process::cargo(tree, &["check", "--release", "--locked", "--quiet"]);
+        command.args(selection());
+        command
+    })
+}
+
+/// Runs a cargo command for every installed target that has no operating system.
+pub(crate) fn check_for_targets(
+    tree: &Tree,
+    command: impl FnOnce() -> Command,
+) -> Result<(), Failure> {
     let mut rustc = process::command(tree, "rustc");
     let sysroot = process::capture(rustc.args(["--print", "sysroot"]))?;
     let library = |target: &str| format!("{}/lib/rustlib/{target}/lib", sysroot.trim());
-    let mut command = process::cargo(tree, &["check", "--release", "--locked", "--quiet"]);
-    command.args(selection());
+    let mut command = command();
     let mut installed = 0;
     for target in TARGETS {
         if std::path::Path::new(&library(target)).is_dir() {

@@ -3,6 +3,7 @@
 mod cold;
 mod hostcall;
 mod inputs;
+mod large;
 mod metering;
 mod programs;
 mod resident;

@@ -82,10 +82,10 @@ pub fn run_auto_with(
         // Asked for above, and granted.
         host.reset();
     }
-    let attempt = |backend, host: &mut dyn Host| match (backend, ready) {
-        (Backend::Wasmi, _) => run_once(module, backend, job, host),
-        (_, Some(compiled)) => run(compiled, job, host),
-        (_, None) => run(&compile(module, backend)?, job, host),
+    let attempt = |backend, host: &mut dyn Host| match ready {
+        _ if backend == Backend::Wasmi => run_once(module, backend, job, host),
+        Some(compiled) => run(compiled, job, host),
+        None => run(&compile(module, backend)?, job, host),
     };
     with_fallback(backend, host, attempt)
 }

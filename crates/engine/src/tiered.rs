@@ -1,6 +1,7 @@
 //! A module that is run often: on the interpreter at first, and on the JIT once that pays.
 
-use std::sync::Arc;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
 use kapsule_meter::MeteredModule;
@@ -44,7 +45,7 @@ pub struct Tiered {
 enum Hot {
     Cold,
     Compiling(Receiver<Result<Compiled, HostError>>),
-    Ready(Pool),
+    Ready(Box<Pool>),
     Failed,
 }
 
@@ -60,7 +61,7 @@ impl Tiered {
 
     /// Takes over code that was compiled before, and uses it from the next run on.
     pub fn heat(&mut self, compiled: Compiled) {
-        self.hot = Hot::Ready(Pool::new(compiled, IDLE_MAX));
+        self.hot = Hot::Ready(Box::new(Pool::new(compiled, IDLE_MAX)));
     }
 
     /// Returns the compiled code, once there is some, for a host to keep.

@@ -1,22 +1,25 @@
 //! From a package file in memory to a result, nothing prepared: a module of about 100 KB.
 
-use std::fmt::Write as _;
-
 use kapsule_abi::Outcome;
 use kapsule_engine::raw::{RawModule, RawValue};
-use kapsule_engine::{Backend, MemoryHost, Run, RunError, compile, run, run_once};
+use kapsule_engine::{Backend, CodeKey, CodeOrigin, Compiled, MemoryHost, Run, RunError};
+use kapsule_engine::{compile, run, run_once};
 use kapsule_format::authoring::{Draft, Inputs};
+use kapsule_format::hash::sha256;
 use kapsule_format::key::{SecretKey, Suite};
 use kapsule_format::package::{PackageBuilder, Scope};
 use kapsule_format::verify;
+use kapsule_meter::Profile;
 
+use super::large::module_text;
 use super::{heading, job, meter, name, policy};
 use crate::timing::{compare, readable};
 
 /// Rounds on the interpreter and on the JIT, which takes a hundred times as long to compile.
 const ROUNDS: [usize; 2] = [40, 5];
-/// Functions of the module; with these its code is about 100 KB.
-const FUNCTIONS: u32 = 900;
+
+/// The name of a part of a first run, and the part.
+type Step<'s> = (&'static str, &'s mut dyn FnMut() -> Result<(), String>);
 
 /// Measures verify, meter, compile, run and state hash against compile, instantiate, call.
 pub(super) fn measure() -> Result<Vec<String>, String> {
@@ -35,7 +38,45 @@ pub(super) fn measure() -> Result<Vec<String>, String> {
         ));
     }
     lines.extend(steps(&file, &wasm)?);
+    lines.extend(stored(&wasm)?);
     Ok(lines)
+}
+
+/// Measures loading the JIT's code from an authenticated entry, alone and with a run.
+fn stored(wasm: &[u8]) -> Result<Vec<String>, String> {
+    let key = CodeKey::new([7; 32]);
+    let origin = CodeOrigin { module: sha256(wasm), profile: Profile::Integer1 };
+    let compiled = compile(&meter(wasm)?, Backend::Jit).map_err(|error| error.to_string())?;
+    let entry = compiled.to_stored(&key, &origin).map_err(|error| error.to_string())?;
+    let entry = entry.ok_or("the JIT has code to keep")?;
+    let load = || Compiled::from_stored(&entry, &key, &origin).ok_or("the entry is not loaded");
+    let policy = policy();
+    let job = job(&policy, true);
+    let acts: [Step<'_>; 2] = [
+        ("load it", &mut || Ok(load().map(drop)?)),
+        ("load and run it", &mut || completed(run(&load()?, &job, &mut MemoryHost::default()))),
+    ];
+    let mut lines = vec![format!("  stored code of {} KB for the JIT", entry.len() / 1_000)];
+    for (name, act) in acts {
+        lines.push(against_compilation(name, act, wasm)?);
+    }
+    Ok(lines)
+}
+
+/// Measures one act against plain wasmi's compilation and returns its line.
+fn against_compilation(
+    name: &str,
+    act: &mut dyn FnMut() -> Result<(), String>,
+    wasm: &[u8],
+) -> Result<String, String> {
+    let plain = || RawModule::compile(wasm, Backend::Wasmi).map(drop).map_err(|e| e.to_string());
+    let pair = compare(ROUNDS[0], act, plain)?;
+    Ok(format!(
+        "  of which {name:<28} {:>5.2}x   {:>10}   plain wasmi compiles in {:>10}",
+        pair.ratio(),
+        readable(pair.ours),
+        readable(pair.peer)
+    ))
 }
 
 /// Measures each step of a first run on the interpreter against plain wasmi's compilation.
@@ -44,7 +85,7 @@ fn steps(file: &[u8], wasm: &[u8]) -> Result<Vec<String>, String> {
     let compiled = compile(&metered, Backend::Wasmi).map_err(|error| error.to_string())?;
     let policy = policy();
     let job = job(&policy, true);
-    let steps: [(&str, &mut dyn FnMut() -> Result<(), String>); 4] = [
+    let steps: [Step<'_>; 4] = [
         ("verify the package", &mut || verified(file).map(drop)),
         ("validate, plan and rewrite", &mut || meter(wasm).map(drop)),
         ("compile what is called, run", &mut || {
@@ -54,15 +95,7 @@ fn steps(file: &[u8], wasm: &[u8]) -> Result<Vec<String>, String> {
     ];
     let mut lines = Vec::new();
     for (name, step) in steps {
-        let plain =
-            || RawModule::compile(wasm, Backend::Wasmi).map(drop).map_err(|e| e.to_string());
-        let pair = compare(ROUNDS[0], step, plain)?;
-        lines.push(format!(
-            "  of which {name:<28} {:>5.2}x   {:>10}   plain wasmi compiles in {:>10}",
-            pair.ratio(),
-            readable(pair.ours),
-            readable(pair.peer)
-        ));
+        lines.push(against_compilation(name, step, wasm)?);
     }
     Ok(lines)
 }
@@ -111,44 +144,6 @@ fn plain(wasm: &[u8], backend: Backend) -> Result<(), String> {
         [RawValue::I32(_)] => Ok(()),
         other => Err(format!("the call returned {other:?}")),
     }
-}
-
-/// Returns a module of many middle-sized functions, a loop and a branch in each, of which the
-/// entry calls every tenth.
-fn module_text() -> String {
-    let mut text = String::from(
-        "(module (memory (export \"memory\") 1)\n\
-         (func (export \"kapsule_abi_version\") (result i32) i32.const 1)\n",
-    );
-    for index in 0..FUNCTIONS {
-        let (a, b) = (index.wrapping_mul(2_654_435_761) | 1, index % 29 + 1);
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "(func $f{index} (param $x i32) (result i32) (local $i i32) (local $y i64)
-               loop $l
-                 local.get $x i32.const {a} i32.mul i32.const {b} i32.rotl local.set $x
-                 local.get $y local.get $x i64.extend_i32_u i64.add i64.const {a} i64.xor
-                 local.set $y
-                 local.get $x i32.const 7 i32.and
-                 if
-                   local.get $x i32.const 0xfffc i32.and
-                   local.get $x i32.const 0xfffc i32.and i32.load local.get $x i32.add i32.store
-                 else
-                   local.get $y i64.const {b} i64.shr_u local.get $y i64.or local.set $y
-                 end
-                 local.get $i i32.const 1 i32.add local.tee $i i32.const 10 i32.lt_u br_if $l
-               end
-               local.get $x local.get $y i32.wrap_i64 i32.xor)"
-        );
-    }
-    text.push_str("(func (export \"run\") (result i32) (local $x i32)\n");
-    for index in (0..FUNCTIONS).step_by(10) {
-        let _ = writeln!(text, "local.get $x call $f{index} local.set $x");
-    }
-    // The entry's result is the guest's error code, so success is zero.
-    text.push_str("i32.const 0))");
-    text
 }
 
 #[cfg(test)]

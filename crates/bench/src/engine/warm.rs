@@ -35,9 +35,9 @@ pub(super) fn measure() -> Result<Vec<String>, String> {
                     let each = each(&wasm, &metered, backend, evidence, pooled)?;
                     let kind = if pooled { "pool" } else { "new" };
                     let with = if evidence { "evidence" } else { "none" };
+                    let what = format!("{} {title:<15} {kind:<4} {with:<8}", name(backend));
                     lines.push(format!(
-                        "  {} {title:<15} {kind:<4} {with:<8} {:>5.2}x   kapsule {:>9}   plain new {:>9}",
-                        name(backend),
+                        "  {what} {:>5.2}x   kapsule {:>9}   plain new {:>9}",
                         each.ratio(),
                         readable(each.ours),
                         readable(each.peer)

@@ -204,7 +204,8 @@ fn caught(
     store: &mut Store<State>,
     call: impl FnOnce(&mut Store<State>) -> Result<(), wasmi::Error>,
 ) -> Result<(), wasmi::Error> {
-    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+    use core::panic::AssertUnwindSafe;
+    use std::panic::{catch_unwind, resume_unwind};
     match catch_unwind(AssertUnwindSafe(|| call(store))) {
         Ok(called) => called,
         Err(panic) if store.data().answering => resume_unwind(panic),
