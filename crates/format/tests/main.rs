@@ -3,6 +3,8 @@
 
 #[cfg(test)]
 mod authoring;
+#[cfg(all(test, feature = "encrypt"))]
+mod encrypt;
 #[cfg(test)]
 mod package;
 #[cfg(test)]
