@@ -56,6 +56,7 @@ pub mod random;
 pub mod tree;
 
 pub mod cbor;
+pub mod closure;
 pub mod json;
 pub mod klog;
 

@@ -5,6 +5,8 @@
 //! # Spec
 //! `spec/limits.md`.
 
+use crate::closure::ClosureLimits;
+
 /// Greatest number of open arrays, maps or objects.
 pub const DEPTH_MAX: u32 = 16;
 
@@ -126,6 +128,9 @@ const fn fixed(name: &'static str, hard: u64, unit: &'static str) -> Limit {
     limit(name, hard, hard, unit)
 }
 
+const CLOSURE_HARD: ClosureLimits = ClosureLimits::HARD;
+const CLOSURE_DEFAULT: ClosureLimits = ClosureLimits::DEFAULT;
+
 /// Every limit, in the order of `spec/limits.md`.
 pub const TABLE: &[Limit] = &[
     limit("package file", PACKAGE_BYTES_MAX, 1 << 26, "bytes"),
@@ -137,9 +142,14 @@ pub const TABLE: &[Limit] = &[
     fixed("one proof in a package", 1 << 24, "bytes"),
     limit("one proof in a receipt", 1 << 32, 1 << 29, "bytes"),
     fixed("dependencies", DEPENDENCIES_MAX as u64, "entries"),
-    limit("dependency depth", 32, 16, "levels"),
-    limit("dependency closure", 4_096, 256, "packages"),
-    limit("dependency closure size", 1 << 34, 1 << 30, "bytes"),
+    limit("dependency depth", CLOSURE_HARD.depth as u64, CLOSURE_DEFAULT.depth as u64, "levels"),
+    limit(
+        "dependency closure",
+        CLOSURE_HARD.count as u64,
+        CLOSURE_DEFAULT.count as u64,
+        "packages",
+    ),
+    limit("dependency closure size", CLOSURE_HARD.bytes, CLOSURE_DEFAULT.bytes, "bytes"),
     fixed("trailer entries", TRAILER_ENTRIES_MAX as u64, "entries"),
     fixed("envelopes of one container", ENVELOPES_MAX as u64, "files"),
     fixed("envelope file", ENVELOPE_BYTES_MAX as u64, "bytes"),

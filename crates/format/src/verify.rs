@@ -9,7 +9,7 @@ mod signer;
 
 use core::ops::Deref;
 
-pub use checks::{Options, load, package};
+pub use checks::{ClosureFinding, Options, load, package};
 pub use report::{
     Artefact, Check, CheckName, CheckResult, Facts, Level, Report, SignatureFact, SignatureState,
 };

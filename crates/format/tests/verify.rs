@@ -5,7 +5,9 @@ use kapsule_format::key::{Identity, PublicKey};
 use kapsule_format::manifest::{Manifest, ProofType};
 use kapsule_format::package::{Package, Scope};
 use kapsule_format::trust::Trust;
-use kapsule_format::verify::{self, Artefact, CheckName, CheckResult, Level, Options, Report};
+use kapsule_format::verify::{
+    self, Artefact, CheckName, CheckResult, ClosureFinding, Level, Options, Report,
+};
 
 use crate::package::{manifest, pack, private_key, signed};
 
@@ -89,6 +91,23 @@ fn trust_roots_raise_the_level_and_a_missing_store_keeps_it_there() {
     let report = verify::package(&package.encode(), Some(&trust), NOW_MS, &options);
     assert_eq!(report.error_code, Some(ErrorCode::NotLookedAt));
     assert_eq!((report.exit_code(), report.is_accepted()), (13, false));
+}
+
+#[test]
+fn what_is_known_of_the_closure_decides_the_last_level() {
+    let (package, trust) = (by_private_key(), trusting(AUTHOR));
+    let check = |result, level, code| {
+        let closure = Some(ClosureFinding { result, detail: "looked for".to_string() });
+        let options = Options { required: Level::AuditReady, closure, ..Options::default() };
+        let report = verify::package(&package.encode(), Some(&trust), NOW_MS, &options);
+        assert_eq!(report.result(CheckName::Dependencies), Some(result));
+        assert_eq!((report.level, report.error_code), (level, code));
+    };
+    check(CheckResult::Pass, Level::AuditReady, None);
+    let absent = ErrorCode::DependencyAbsent;
+    check(CheckResult::NotDone(absent), Level::PolicyEnforced, Some(absent));
+    let untrusted = ErrorCode::DependencyUntrusted;
+    check(CheckResult::Fail(untrusted), Level::Rejected, Some(untrusted));
 }
 
 #[test]

@@ -20,6 +20,18 @@ use crate::manifest::{Manifest, ProofType};
 use crate::package::{Decrypt, EnvelopeName, Package, Raw, Scope, Signature, encrypted};
 use crate::trust::Trust;
 
+/// What looking for the closure of a package has shown.
+///
+/// A verifier reads one file; who has a source of packages resolves the closure with
+/// [`crate::closure::resolve`] and tells the verifier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosureFinding {
+    /// Passed, failed with E004, E010, E131 or the code of a package, or not done with E203.
+    pub result: CheckResult,
+    /// What was found, in one line.
+    pub detail: String,
+}
+
 /// What a verifier asks for.
 #[derive(Clone, Debug)]
 pub struct Options<'a> {
@@ -29,6 +41,8 @@ pub struct Options<'a> {
     pub insecure_dev: bool,
     /// Number of distinct trusted identities that must have signed.
     pub min_signers: u64,
+    /// What looking for the packages that this one needs has shown, if somebody looked.
+    pub closure: Option<ClosureFinding>,
     /// Detached envelopes as (file name, bytes), looked at beside the trailer.
     pub envelopes: Vec<(&'a str, &'a [u8])>,
     /// What opens an encrypted payload, for those who hold a key.
@@ -42,6 +56,7 @@ impl Default for Options<'_> {
             required: Level::ProofOnly,
             insecure_dev: false,
             min_signers: 1,
+            closure: None,
             envelopes: Vec::new(),
             decrypt: None,
         }
@@ -181,11 +196,16 @@ impl<'a> Session<'a> {
             self.pass(CheckName::Sections);
             self.check_opened(manifest);
         }
-        self.put(not_done(
-            CheckName::Dependencies,
-            ErrorCode::NotLookedAt,
-            "no store of packages and earlier versions was given",
-        ));
+        self.put(match &self.options.closure {
+            Some(ClosureFinding { result, detail }) => {
+                Check { name: CheckName::Dependencies, result: *result, detail: detail.clone() }
+            }
+            None => not_done(
+                CheckName::Dependencies,
+                ErrorCode::NotLookedAt,
+                "nobody looked for the packages that it needs",
+            ),
+        });
         let artefact = Artefact::Package(self.raw.capsule_hash());
         let checks = self.checks.into_values().collect();
         Report::new(artefact, checks, self.facts, self.options.required)
