@@ -82,6 +82,7 @@ fn job<'a>(policy: &'a Policy, evidence: bool) -> Job<'a> {
         memory_bytes: MEMORY_BYTES,
         seed: [0; 32],
         deadline: None,
+        compose: None,
         options: JobOptions { evidence, ..JobOptions::default() },
     }
 }

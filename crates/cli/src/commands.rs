@@ -12,6 +12,7 @@ mod limits;
 mod man;
 mod new;
 mod pack;
+mod package;
 mod policy;
 mod recipient;
 mod replay;
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Build(build::Args),
     Pack(pack::Args),
     Sign(sign::Args),
+    #[command(subcommand)]
+    Package(package::Command),
     Verify(verify::Args),
     Inspect(inspect::Args),
     Run(run::Args),
@@ -56,6 +59,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::New(args) => new::run(context, &args),
         Command::Build(args) => build::run(context, &args),
         Command::Pack(args) => pack::run(context, &args),
+        Command::Package(command) => package::run(context, &command),
         Command::Sign(args) => sign::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),

@@ -109,5 +109,13 @@ impl Failure {
     }
 }
 
+impl std::fmt::Display for Failure {
+    /// Writes message and causes in one line, for a place inside another message.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.kind, self.message)?;
+        self.causes.iter().try_for_each(|cause| write!(f, ": {cause}"))
+    }
+}
+
 /// What a command returns: the process exit code, or why it failed.
 pub(crate) type Done = Result<u8, Failure>;

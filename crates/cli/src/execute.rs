@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use kapsule_abi::{ErrorCode, Limit, Outcome, guard};
 use kapsule_engine::{
-    Backend, CodeOrigin, Compiled, HostError, HotCode, Job, JobOptions, MemoryHost, Replay,
-    ReplayOptions, Run, RunError,
+    Backend, CodeOrigin, Compiled, Compose, HostError, HotCode, Job, JobOptions, MemoryHost,
+    Replay, ReplayOptions, Run, RunError,
 };
 use kapsule_format::manifest::Abi;
 use kapsule_format::package::Package;
@@ -15,6 +15,7 @@ use kapsule_format::policy::Policy;
 use kapsule_format::transcript::Transcript;
 use kapsule_meter::{MeteredModule, Options, Profile};
 
+use crate::closure::Library;
 use crate::codecache::CodeCache;
 use crate::error::Failure;
 use crate::{grants, interrupt};
@@ -52,6 +53,7 @@ pub(crate) struct Loaded<'a> {
     pub(crate) module: MeteredModule,
     profile: Profile,
     cache: Option<CodeCache>,
+    callees: Option<&'a Library<'a>>,
 }
 
 /// Validates and meters the module of a package, which the caller has opened.
@@ -69,19 +71,11 @@ pub(crate) fn load<'a>(
         )
         .cause(format!("exec.abi is {}, allowed is {}", exec.abi, Abi::KapsuleV1)));
     }
-    if let Some(first) = package.dependencies().first() {
-        return Err(Failure::new(
-            ErrorCode::DependencyAbsent,
-            format!("{name} needs packages that are not here"),
-            "run a package without dependencies; there is no package store yet",
-        )
-        .cause(format!("the package {first} is not present")));
-    }
     let profile: Profile =
         exec.profile.name().parse().map_err(|error| module_refused(name, &error))?;
     let module = kapsule_meter::meter(module, &Options::new(profile))
         .map_err(|error| module_refused(name, &error))?;
-    Ok(Loaded { name, package, module, profile, cache: None })
+    Ok(Loaded { name, package, module, profile, cache: None, callees: None })
 }
 
 /// Looks at the module of a package that nobody verified, and so never at an encrypted one.
@@ -137,7 +131,12 @@ pub(crate) struct Ran {
     pub(crate) elapsed: Duration,
 }
 
-impl Loaded<'_> {
+impl<'a> Loaded<'a> {
+    /// Lets runs call the packages of a closure.
+    pub(crate) fn with_callees(self, callees: &'a Library<'a>) -> Self {
+        Self { callees: Some(callees), ..self }
+    }
+
     /// Runs one entry against a host.
     pub(crate) fn run(&self, request: &Request<'_>, host: &mut MemoryHost) -> Result<Ran, Failure> {
         let job = self.job(request)?;
@@ -230,6 +229,9 @@ impl Loaded<'_> {
             memory_bytes: request.policy.limits.memory_bytes,
             seed: request.seed,
             deadline: Some(&interrupt::requested),
+            compose: self
+                .callees
+                .map(|callees| Compose { dependencies: self.package.dependencies(), callees }),
             options: JobOptions::default(),
         })
     }
@@ -378,12 +380,37 @@ fn is_wider(policy: &Policy, package: &Policy) -> bool {
     }
 }
 
-/// Encodes the transcript of a run.
+/// Encodes a transcript.
 pub(crate) fn encode(transcript: &Transcript) -> Result<Vec<u8>, Failure> {
     transcript.encode().map_err(|error| {
         let hint = "run without --transcript";
         Failure::decode("the transcript does not fit its file form", &error, hint)
     })
+}
+
+/// Returns the transcript files of a run as (end of the name, bytes): its own and, with `.0`, `.1`
+/// and so on, those of the runs inside it.
+///
+/// # Spec
+/// `spec/compose.md`, section "Files".
+pub(crate) fn transcript_files(run: &Run) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let mut files = Vec::new();
+    collect_transcripts(run, "", &mut files)?;
+    Ok(files)
+}
+
+fn collect_transcripts(
+    run: &Run,
+    name: &str,
+    files: &mut Vec<(String, Vec<u8>)>,
+) -> Result<(), Failure> {
+    if let Some(transcript) = &run.transcript {
+        files.push((name.to_owned(), encode(transcript)?));
+    }
+    for (index, nested) in run.nested.iter().enumerate() {
+        collect_transcripts(&nested.run, &format!("{name}.{index}"), files)?;
+    }
+    Ok(())
 }
 
 /// A replay that was carried out.

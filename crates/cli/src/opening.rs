@@ -11,7 +11,7 @@ use kapsule_format::limits::{
 use kapsule_format::package::{EnvelopeName, Package};
 use kapsule_format::trust::Trust;
 use kapsule_format::verify::{
-    self, Check, CheckName, CheckResult, Level, Options, Report, Verified,
+    self, Check, CheckName, CheckResult, ClosureFinding, Level, Options, Report, Verified,
 };
 
 use crate::error::Failure;
@@ -50,6 +50,7 @@ pub(crate) fn now_ms() -> u64 {
 }
 
 /// A package file with its detached envelopes, as read.
+#[derive(Clone)]
 pub(crate) struct Files {
     path: PathBuf,
     bytes: Vec<u8>,
@@ -66,6 +67,11 @@ impl Files {
     /// Returns the bytes of the package file.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Returns the detached envelopes as (file name, bytes).
+    pub(crate) fn envelopes(&self) -> &[(String, Vec<u8>)] {
+        &self.envelopes
     }
 
     /// Returns the path for messages.
@@ -122,24 +128,35 @@ impl TrustArgs {
         Ok(Some(Roots { path, trust }))
     }
 
-    fn options<'a>(&self, files: &'a Files, required: Level) -> Options<'a> {
+    fn options<'a>(
+        &self,
+        files: &'a Files,
+        required: Level,
+        closure: Option<ClosureFinding>,
+    ) -> Options<'a> {
         // Here nothing is decrypted: `verify` and `open` do so where it is asked for.
         let envelopes = files.envelopes.iter();
         Options {
             required,
             insecure_dev: self.insecure_dev,
+            closure,
             envelopes: envelopes.map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect(),
             ..Options::default()
         }
     }
 
     /// Verifies and reports; requires proof-only unless asked for more.
-    pub(crate) fn verify(&self, files: &Files, roots: Option<&Roots>) -> Result<Report, Failure> {
+    pub(crate) fn verify(
+        &self,
+        files: &Files,
+        roots: Option<&Roots>,
+        closure: Option<ClosureFinding>,
+    ) -> Result<Report, Failure> {
         let required = self.require.unwrap_or(Level::ProofOnly);
         let trust = roots.map(|roots| &roots.trust);
         let report =
             |options: &Options<'_>| verify::package(&files.bytes, trust, Some(now_ms()), options);
-        let mut options = self.options(files, required);
+        let mut options = self.options(files, required, closure);
         let first = report(&options);
         if first.result(CheckName::Opened).is_none() {
             return Ok(first);
@@ -155,11 +172,20 @@ impl TrustArgs {
     /// Trust roots that exist are enforced: with them the level is policy-enforced unless
     /// `--require` says otherwise.
     pub(crate) fn open(&self, files: &Files) -> Result<Opened, Failure> {
-        let roots = self.roots()?;
+        self.open_by(files, self.roots()?.as_ref(), None)
+    }
+
+    /// As [`TrustArgs::open`], with the roots at hand and what is known of the closure.
+    pub(crate) fn open_by(
+        &self,
+        files: &Files,
+        roots: Option<&Roots>,
+        closure: Option<ClosureFinding>,
+    ) -> Result<Opened, Failure> {
         let default = if roots.is_some() { Level::PolicyEnforced } else { Level::ProofOnly };
         let required = self.require.unwrap_or(default);
-        let trust = roots.as_ref().map(|roots| &roots.trust);
-        let options = self.options(files, required);
+        let trust = roots.map(|roots| &roots.trust);
+        let options = self.options(files, required, closure);
         match verify::load(&files.bytes, trust, Some(now_ms()), &options) {
             Ok((package, report)) => {
                 let module = self.identities.module(&files.name(), &package)?;
@@ -226,9 +252,14 @@ pub(crate) fn hint(code: ErrorCode, name: &str) -> String {
         ErrorCode::SignerUntrusted | ErrorCode::SignerQuorum => {
             "if you trust the author, list the key with `kapsule key trust FILE.pub`".to_owned()
         }
-        ErrorCode::NotLookedAt => {
-            "name a trust file with --trust, or require less; there is no package store yet, so \
-             audit-ready is out of reach"
+        ErrorCode::NotLookedAt => "name a trust file with --trust, or require less".to_owned(),
+        ErrorCode::DependencyAbsent => {
+            "name what is absent with `--dep FILE`, or keep it with `kapsule package add FILE`"
+                .to_owned()
+        }
+        ErrorCode::DependencyUntrusted => {
+            "if you trust the author of the package that the cause names, list the key with \
+             `kapsule key trust FILE.pub`"
                 .to_owned()
         }
         ErrorCode::SignerRevoked | ErrorCode::TrustFileStale => {

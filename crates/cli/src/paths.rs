@@ -64,6 +64,11 @@ impl Home {
         self.config.join("config.toml")
     }
 
+    /// Returns the directory of the packages that other packages need.
+    pub(crate) fn packages(&self) -> PathBuf {
+        self.data.join("packages")
+    }
+
     /// Returns the place of the trust file.
     pub(crate) fn trust_file(&self) -> PathBuf {
         self.config.join("trust.json")

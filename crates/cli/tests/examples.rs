@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::reference::helps;
-use crate::support::{Bench, CLOCK, KAPSULE, REPOSITORY};
+use crate::support::{Bench, CLOCK, HELLO, KAPSULE, REPOSITORY};
 
 /// Prepares a directory with everything that examples name.
 fn stage() -> Bench {
@@ -24,6 +24,9 @@ fn stage() -> Bench {
     bench.write("hello.yaml", manifest);
     bench.manifest("clock", CLOCK, "grants = [\"time\"]");
     bench.ok(&["pack", "clock.toml", "--key", "alice"]);
+    bench.manifest("callee", HELLO, "");
+    bench.ok(&["pack", "callee.toml", "--key", "alice"]);
+    bench.caller("caller", "callee.mod", "--key alice");
     bench.write("policy.json", bench.ok(&["policy", "show", "hello.mod"]).stdout);
     bench.write("name.txt", "Ada");
     fs::create_dir(bench.path("names")).unwrap();

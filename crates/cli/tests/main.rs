@@ -3,6 +3,7 @@
 
 mod batches;
 mod codecache;
+mod composition;
 mod convert;
 mod demo;
 mod encrypted;

@@ -74,6 +74,29 @@ pub(crate) const ENDINGS: &str = r#"(module
   (func $deep (result i32) (call $deep))
   (func (export "recurse") (result i32) (call $deep)))"#;
 
+/// Calls the package with this hash and gives on what it writes; ends with 100 where it cannot.
+pub(crate) fn caller(id: &str) -> String {
+    let id: Vec<&str> = (0..id.len()).step_by(2).map(|at| &id[at..at + 2]).collect();
+    format!(
+        r#"(module
+  (import "kapsule_v1" "input_read" (func $read (param i64 i32 i32) (result i32)))
+  (import "kapsule_v1" "output_write" (func $write (param i32 i32) (result i32)))
+  (import "kapsule_v1" "call"
+    (func $call (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1 4)
+  (data (i32.const 0) "\{}")
+  (func (export "kapsule_abi_version") (result i32) (i32.const 1))
+  (func (export "run") (result i32)
+    (local $count i32)
+    (local.set $count (call $call (i32.const 0) (i32.const 0) (i32.const 0)
+      (i32.const 1024) (call $read (i64.const 0) (i32.const 1024) (i32.const 1024))
+      (i32.const 4096) (i32.const 4096)))
+    (if (i32.lt_s (local.get $count) (i32.const 16)) (then (return (i32.const 100))))
+    (call $write (i32.const 4112) (i32.sub (local.get $count) (i32.const 16)))))"#,
+        id.join("\\")
+    )
+}
+
 /// A directory for one test.
 pub(crate) struct Bench {
     directory: TempDir,
@@ -134,6 +157,17 @@ impl Bench {
     pub(crate) fn pack(&self, name: &str, wat: &str, extra: &str) {
         self.manifest(name, wat, extra);
         self.ok(&["pack", &format!("{name}.toml")]);
+    }
+
+    /// Packs `NAME.mod`, which calls the package of a file with its own input and writes what that
+    /// writes; `more` are further arguments.
+    pub(crate) fn caller(&self, name: &str, file: &str, more: &str) {
+        let inspected = self.json(&["inspect", file]).remove(0);
+        let wat = caller(inspected["capsule_hash"].as_str().unwrap());
+        self.manifest(name, &wat, "grants = [\"compose\"]");
+        let manifest = format!("{name}.toml");
+        let args = ["pack", &manifest, "--dep", file];
+        self.ok(&[&args[..], &more.split_whitespace().collect::<Vec<_>>()].concat());
     }
 
     /// Prepares a call.

@@ -6,7 +6,7 @@ use kapsule_meter::MeteredModule;
 use crate::backend::{Backend, Compiled, JIT_FUEL_MIN, compile, compile_once};
 use crate::host::Host;
 use crate::run::{Job, Run, check, run};
-use crate::{HostError, RunError};
+use crate::{HostError, RunError, compose};
 
 /// Compiles a module for one run and runs it.
 ///
@@ -99,13 +99,14 @@ fn run_short(
     check(&compiled.facts, job)?;
     let short = Job { fuel: JIT_FUEL_MIN, ..*job };
     let mut run = run(compiled, &short, host)?;
-    if run.outcome == Outcome::LimitReached(Limit::Fuel) {
+    if run.outcome == Outcome::LimitReached(Limit::Fuel) || compose::is_starved(&run) {
         return Ok(None);
     }
     // A run that does not run out is the same under any larger grant, except that it names it.
     if let Some(transcript) = &mut run.transcript {
         transcript.header.fuel = job.fuel;
     }
+    compose::regrant(&mut run, job.fuel.saturating_sub(JIT_FUEL_MIN));
     Ok(Some(run))
 }
 

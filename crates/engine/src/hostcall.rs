@@ -5,6 +5,7 @@
 //! back; only the first and the last touch the guest's memory.
 
 mod answers;
+mod compose;
 mod handlers;
 mod outside;
 mod storage;
@@ -24,10 +25,12 @@ use kapsule_format::random::Random;
 use kapsule_format::transcript::{ENTRIES_MAX, Entry};
 
 pub(crate) use answers::Answers;
+pub(crate) use compose::Nesting;
 pub(crate) use storage::{STORAGE_CALLS, Staged};
 
 use crate::HostError;
 use crate::backend::Fault;
+use crate::compose::Nested;
 use crate::replay::Difference;
 
 /// Greatest number of parameters of a hostcall.
@@ -73,6 +76,8 @@ pub(crate) struct Request {
     readable: u64,
     /// Bytes of the writable buffer.
     writable: u64,
+    /// Bytes of the guest's memory.
+    memory_bytes: u64,
 }
 
 impl Request {
@@ -97,6 +102,7 @@ impl Request {
             inputs: [(0, 0); INPUTS_MAX],
             readable: 0,
             writable: 0,
+            memory_bytes: memory.len() as u64,
         };
         for (slot, arg) in request.args.iter_mut().zip(args) {
             *slot = *arg;
@@ -179,6 +185,9 @@ fn buffer(memory: &[u8], pointer: u64, length: u64) -> Option<Range<usize>> {
 pub(crate) struct Response {
     /// Result word, i32 zero-extended; none for a call without result.
     pub(crate) result: Option<u64>,
+    /// Fuel that the call used beside its price, to be taken from the counter; never more than
+    /// what was left.
+    pub(crate) charge: u64,
     /// Bytes for the writable buffer.
     written: Vec<u8>,
 }
@@ -251,7 +260,7 @@ impl Reply {
             ValueType::I32 => result.cast_unsigned() & u64::from(u32::MAX),
             ValueType::I64 => result.cast_unsigned(),
         });
-        Response { result, written }
+        Response { result, charge: compose::charge(hostcall, &written), written }
     }
 }
 
@@ -276,6 +285,7 @@ pub(crate) struct Setting<'a> {
     pub(crate) seed: [u8; 32],
     pub(crate) deadline: Option<&'a dyn Fn() -> bool>,
     pub(crate) transcript_bytes_max: u64,
+    pub(crate) nesting: Nesting<'a>,
 }
 
 /// The caller's deadline, if there is one.
@@ -320,6 +330,9 @@ pub(crate) struct Record {
     pub(crate) log_bytes: u64,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
+    pub(crate) nested: Vec<Nested>,
+    /// Runs that were started by `call`, also by a replay, which keeps none.
+    nested_runs: u64,
     transcript_bytes: u64,
 }
 
@@ -341,18 +354,18 @@ impl<'a> Dispatcher<'a> {
         Deadline(self.setting.deadline)
     }
 
-    /// Does one hostcall whole and returns its result word.
+    /// Does one hostcall whole and returns the response that the guest was given.
     pub(crate) fn call(
         &mut self,
         hostcall: &'static Hostcall,
         args: &[u64],
         memory: &mut [u8],
         remaining: i64,
-    ) -> Result<Option<u64>, Fault> {
+    ) -> Result<Response, Fault> {
         let request = Request::read(hostcall, args, memory, remaining).map_err(Fault::Trap)?;
         let response = self.answer(request)?;
         response.write(hostcall, args, memory);
-        Ok(response.result)
+        Ok(response)
     }
 
     /// Decides one call and records it.

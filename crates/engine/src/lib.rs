@@ -30,6 +30,7 @@
 //!     memory_bytes: 65_536,
 //!     seed: [0; 32],
 //!     deadline: None,
+//!     compose: None,
 //!     options: JobOptions::default(),
 //! };
 //! let run = run(&compiled, &job, &mut MemoryHost::default())?;
@@ -77,6 +78,7 @@ extern crate std;
 
 mod auto;
 mod backend;
+mod compose;
 mod error;
 mod host;
 mod hostcall;
@@ -92,6 +94,7 @@ pub use auto::{HotCode, run_auto, run_auto_with, run_once};
 pub use backend::{Backend, Compiled, JIT_FUEL_MIN, TrapSite, compile};
 #[cfg(feature = "jit")]
 pub use backend::{CodeKey, CodeOrigin};
+pub use compose::{Callee, Callees, Compose, NESTED_RUNS_MAX, NESTING_MAX, Nested};
 pub use error::{HostError, Refusal, RunError};
 pub use host::{
     Act, Answer, CapsuleMetadata, CapsuleResult, Dag, DagQuery, Effects, Host, MemoryCapsule,

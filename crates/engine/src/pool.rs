@@ -53,6 +53,7 @@ const BLOCKS_PER_CHUNK: usize = CHUNK_BYTES / BLOCK_BYTES;
 /// #     memory_bytes: 65_536,
 /// #     seed: [0; 32],
 /// #     deadline: None,
+/// #     compose: None,
 /// #     options: JobOptions::default(),
 /// # };
 /// let compiled = compile(&meter(&wasm, &Options::new(Profile::Integer1))?, Backend::Wasmi)?;
@@ -111,7 +112,8 @@ impl Pool {
     /// As [`run`](crate::run); nothing of a run is left for the next one.
     pub fn run(&mut self, job: &Job<'_>, host: &mut dyn Host) -> Result<Run, RunError> {
         run::check(&self.compiled.facts, job)?;
-        let dispatcher = Dispatcher::new(job.setting(Some(job.input)), Answers::Live(host));
+        let setting = job.setting(self.compiled.backend(), Some(job.input));
+        let dispatcher = Dispatcher::new(setting, Answers::Live(host));
         dispatcher.deadline().check()?;
         let mut instance = match self.idle.pop() {
             Some(instance) => instance,

@@ -148,12 +148,13 @@ pub fn replay(
         memory_bytes: header.memory_bytes,
         seed: header.seed,
         deadline: options.deadline,
+        compose: None,
         // The transcript is in memory already, so its own size is no further burden.
         options: JobOptions { evidence: true, transcript_bytes_max: u64::MAX },
     };
     run::check(&compiled.facts, &job)?;
     let answers = Answers::Recorded(&transcript.entries);
-    let mut setting = job.setting(options.input);
+    let mut setting = job.setting(compiled.backend(), options.input);
     setting.storage_root = transcript.end.storage_root;
     let dispatcher = Dispatcher::new(setting, answers);
     let mut ended = run::execute(compiled, &job, dispatcher)?;

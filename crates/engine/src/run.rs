@@ -18,18 +18,16 @@ use kapsule_meter::tables::stack_1;
 use kapsule_meter::{METERING, Profile, exports};
 
 use crate::backend::{Facts, Fault, GlobalValue, Instance, TrapSite, place};
+use crate::compose::{Compose, Nested};
 use crate::host::{Effects, Host};
-use crate::hostcall::{Answers, Dispatcher, LogLine, Setting};
-use crate::{Compiled, HostError, Refusal, RunError};
+use crate::hostcall::{Answers, Dispatcher, LogLine, Nesting, Setting};
+use crate::{Backend, Compiled, HostError, Refusal, RunError};
 
 /// Bytes of requests and responses that a transcript may hold unless the caller says otherwise.
 ///
 /// Chosen: 1,000,000,000 fuel, the default limit, pays for 8 GB of paged reads, which no host wants
 /// to keep, and 256 MiB leaves room for any run that a person would look at.
 pub const TRANSCRIPT_BYTES_DEFAULT: u64 = 1 << 28;
-
-/// Number of the hostcall that the dispatcher does not answer; a module with it is refused.
-const CALL: u16 = 23;
 
 /// What is to be run, and with what.
 #[derive(Clone, Copy)]
@@ -57,6 +55,8 @@ pub struct Job<'a> {
     /// It is asked at every hostcall, and on the JIT every few milliseconds in between, where the
     /// interpreter relies on the fuel limit alone.
     pub deadline: Option<&'a dyn Fn() -> bool>,
+    /// What the run may call, or `None` if every `call` finds nothing.
+    pub compose: Option<Compose<'a>>,
     /// What to do besides running.
     pub options: JobOptions,
 }
@@ -116,6 +116,10 @@ pub struct Run {
     pub effects: Effects,
     /// Where a trap happened, as far as the backend knows.
     pub trap_site: Option<TrapSite>,
+    /// Runs that it started by `call`, in the order of the calls.
+    ///
+    /// A replay has none, since it believes their recorded results.
+    pub nested: Vec<Nested>,
 }
 
 /// Runs one entry of a compiled module.
@@ -136,15 +140,25 @@ pub struct Run {
 /// `spec/abi.md`, `spec/transcript.md`.
 pub fn run(compiled: &Compiled, job: &Job<'_>, host: &mut dyn Host) -> Result<Run, RunError> {
     check(&compiled.facts, job)?;
-    let dispatcher = Dispatcher::new(job.setting(Some(job.input)), Answers::Live(host));
+    let setting = job.setting(compiled.backend(), Some(job.input));
+    let dispatcher = Dispatcher::new(setting, Answers::Live(host));
     let ended = execute(compiled, job, dispatcher)?;
     Ok(ended.into_run(job))
 }
 
 impl<'a> Job<'a> {
     /// Returns what a dispatcher needs; `input` is absent where a replay reads it from records.
-    pub(crate) fn setting(&self, input: Option<&'a [u8]>) -> Setting<'a> {
+    pub(crate) fn setting(&self, backend: Backend, input: Option<&'a [u8]>) -> Setting<'a> {
+        let nesting = Nesting {
+            compose: self.compose,
+            policy: self.policy,
+            memory_bytes: self.memory_bytes,
+            evidence: self.options.evidence,
+            backend,
+            depth: 0,
+        };
         Setting {
+            nesting,
             input,
             package: self.capsule_hash,
             policy: self.policy,
@@ -190,10 +204,6 @@ pub(crate) fn check(facts: &Facts, job: &Job<'_>) -> Result<(), Refusal> {
             let detail = format!("import {name} needs the missing grant {grant}");
             return Err(Refusal { code: ErrorCode::ImportRefused, detail });
         }
-        if hostcall.number == CALL {
-            let detail = format!("import {} is not answered by this engine yet", hostcall.name);
-            return Err(Refusal { code: ErrorCode::ImportRefused, detail });
-        }
     }
     let limits = &job.policy.limits;
     if guard!("engine.run.fuel_policy", job.fuel > limits.fuel) {
@@ -212,6 +222,18 @@ pub(crate) fn check(facts: &Facts, job: &Job<'_>) -> Result<(), Refusal> {
 fn exceeds(what: &str, found: u64, allowed: u64) -> Refusal {
     let detail = format!("{what} {found} exceed the {allowed} that are allowed");
     Refusal { code: ErrorCode::ResourcesExceedPolicy, detail }
+}
+
+/// Adds what completed runs inside a run change: a later file replaces an earlier one, the run's
+/// own files replace both, and the run's own proposals come first.
+fn with_nested(mut effects: Effects, nested: &[Nested]) -> Effects {
+    let own = core::mem::take(&mut effects.files);
+    for nested in nested.iter().filter(|nested| nested.run.outcome == Outcome::Completed(0)) {
+        effects.files.extend(nested.run.effects.files.clone());
+        effects.proposals.extend(nested.run.effects.proposals.iter().cloned());
+    }
+    effects.files.extend(own);
+    effects
 }
 
 /// A run that ended, with what is needed to report it.
@@ -381,8 +403,9 @@ impl Ended<'_> {
             logs: record.logs,
             state_hash: self.state_hash,
             transcript,
-            effects: self.dispatcher.staged.into_effects(),
+            effects: with_nested(self.dispatcher.staged.into_effects(), &record.nested),
             trap_site: self.trap_site,
+            nested: record.nested,
         }
     }
 }

@@ -90,6 +90,7 @@ impl Case {
             memory_bytes: self.memory_bytes,
             seed: [9; 32],
             deadline: None,
+            compose: None,
             options: self.options,
         }
     }

@@ -199,6 +199,7 @@ fn job(sample: &Sample, fuel: u64) -> Job<'_> {
         memory_bytes: sample.memory_bytes(),
         seed: [5; 32],
         deadline: None,
+        compose: None,
         options: JobOptions::default(),
     }
 }

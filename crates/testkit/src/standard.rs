@@ -68,6 +68,7 @@ impl StandardModule {
             memory_bytes: MEMORY_BYTES,
             seed: [0; 32],
             deadline: None,
+            compose: None,
             options: JobOptions::default(),
         }
     }

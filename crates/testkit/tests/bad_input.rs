@@ -48,6 +48,7 @@ fn job(policy: &Policy) -> Job<'_> {
         memory_bytes: policy.limits.memory_bytes,
         seed: [0; 32],
         deadline: None,
+        compose: None,
         options: JobOptions::default(),
     }
 }

@@ -69,6 +69,7 @@ fn job(sample: &Sample, fuel: u64, evidence: bool) -> Job<'_> {
         memory_bytes: sample.memory_bytes(),
         seed: [3; 32],
         deadline: None,
+        compose: None,
         options: JobOptions { evidence, ..JobOptions::default() },
     }
 }

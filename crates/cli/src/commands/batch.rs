@@ -140,9 +140,11 @@ fn one(
     let bytes = files::read(&input.path, "input", INPUT_BYTES_MAX)?;
     let ran = ready.run(&Request { input: &bytes, ..*request }, || host.clone())?;
     let failure = execute::outcome_failure(&input.name, &ran);
-    if let (Some(directory), Some(transcript)) = (&args.transcript_dir, &ran.run.transcript) {
-        let path = directory.join(format!("{}.transcript", input.name));
-        files::write_new(&path, &execute::encode(transcript)?)?;
+    if let Some(directory) = &args.transcript_dir {
+        for (end, bytes) in execute::transcript_files(&ran.run)? {
+            let path = directory.join(format!("{}.transcript{end}", input.name));
+            files::write_new(&path, &bytes)?;
+        }
     }
     if let (Some(directory), None) = (&args.output_dir, &failure) {
         files::write_new(&directory.join(&input.name), &ran.run.output)?;

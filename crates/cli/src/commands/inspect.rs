@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use kapsule_abi::ErrorCode;
+use kapsule_format::closure;
 use kapsule_format::manifest::Manifest;
-use kapsule_format::package::Package;
+use kapsule_format::package::{Package, PackageId};
 use kapsule_meter::METERING;
 use serde_json::{Value, json};
 
 use crate::cli::Context;
+use crate::closure::{Closure, PackageArgs, Seen};
 use crate::error::{Done, Failure};
 use crate::execute::{self, Loaded};
 use crate::opening::{self, Files};
@@ -19,6 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   kapsule inspect hello.mod
   kapsule inspect hello.mod --header
+  kapsule inspect caller.mod --dep callee.mod
   kapsule inspect hello.mod --json";
 
 /// Shows what is in a package: header, hashes, manifest, policy, signatures, module
@@ -34,6 +37,8 @@ pub(crate) struct Args {
     /// Show only the header as it stands in the file, right or wrong
     #[arg(long)]
     header: bool,
+    #[command(flatten)]
+    packages: PackageArgs,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Done {
@@ -44,10 +49,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let package = opening::decode(&files)?;
     let name = files.name();
     let module = Module::look(&name, &package);
+    let closure = args.packages.sources(context)?.look(&package);
     if context.ui.json() {
-        context.ui.object(&to_json(&package, &module)?)?;
+        let mut object = to_json(&package, &module)?;
+        object["closure"] = closure_json(&package, &closure);
+        context.ui.object(&object)?;
     } else {
-        context.ui.text(&to_text(context, &package, &module))?;
+        context.ui.text(&to_text(context, &package, &module, &closure))?;
         context.ui.say("no signature was verified; `kapsule verify` does that");
     }
     Ok(0)
@@ -169,7 +177,60 @@ impl<'a> Module<'a> {
     }
 }
 
-fn to_text(context: &Context, package: &Package, module: &Module<'_>) -> String {
+/// Returns the closure in lines, needed packages first, or what is wrong with it.
+fn closure_text(package: &Package, closure: &Closure<Seen>) -> String {
+    let closure = match closure {
+        Ok(closure) => closure,
+        Err(error) => return format!("{}\n", plain(&error.to_string())),
+    };
+    let order = closure::ordered(&closure.members, package.dependencies());
+    if order.is_empty() {
+        return "no other package\n".to_owned();
+    }
+    let line = |id: &PackageId| {
+        let title = closure.members.get(id).map_or_else(String::new, |Seen(package)| {
+            let manifest = package.manifest();
+            plain(&format!("{} {}", manifest.name, manifest.version))
+        });
+        format!("{id} {title}\n")
+    };
+    let lines: String = order.iter().map(line).collect();
+    let bytes = grouped(closure.bytes);
+    format!("{lines}{} in all, {} in a row, {bytes} bytes\n", order.len(), closure.depth)
+}
+
+fn closure_json(package: &Package, closure: &Closure<Seen>) -> Value {
+    let closure = match closure {
+        Ok(closure) => closure,
+        Err(error) => {
+            let code = error.code().map(|code| code.to_string());
+            return json!({ "code": code, "problem": error.to_string() });
+        }
+    };
+    let member = |id: &PackageId| {
+        let Seen(package) = closure.members.get(id)?;
+        let needs = package.dependencies().iter().map(ToString::to_string);
+        Some(json!({
+            "capsule_hash": id.to_string(),
+            "name": package.manifest().name,
+            "version": package.manifest().version.as_str(),
+            "dependencies": needs.collect::<Vec<_>>(),
+        }))
+    };
+    let order = closure::ordered(&closure.members, package.dependencies());
+    json!({
+        "packages": order.iter().filter_map(member).collect::<Vec<_>>(),
+        "depth": closure.depth,
+        "bytes": closure.bytes.to_string(),
+    })
+}
+
+fn to_text(
+    context: &Context,
+    package: &Package,
+    module: &Module<'_>,
+    closure: &Closure<Seen>,
+) -> String {
     let title = |words: &str| context.ui.paint(Tone::Strong, words);
     let layout = package.layout();
     let header = facts(&[
@@ -193,7 +254,7 @@ fn to_text(context: &Context, package: &Package, module: &Module<'_>) -> String 
     };
     let policy = String::from_utf8_lossy(&package.policy().encode()).into_owned();
     format!(
-        "{}\n{header}{depends}\n{}\n{}\n{}\n{policy}\n\n{}\n{signatures}\n{}\n{}",
+        "{}\n{header}{depends}\n{}\n{}\n{}\n{policy}\n\n{}\n{signatures}\n{}\n{}\n{}\n{}",
         title("Package"),
         title("Manifest"),
         manifest(package.manifest()),
@@ -201,6 +262,8 @@ fn to_text(context: &Context, package: &Package, module: &Module<'_>) -> String 
         title("Signatures (not verified here)"),
         title("Module"),
         facts(&module.facts()),
+        title("Needs (signatures not verified here)"),
+        closure_text(package, closure),
     )
 }
 

@@ -1,5 +1,6 @@
 //! `kapsule pack`
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use kapsule_format::authoring::{Inputs, Syntax, Text};
@@ -11,6 +12,7 @@ use serde_json::json;
 use crate::cli::Context;
 use crate::error::{Done, Failure};
 use crate::keystore::KeyName;
+use crate::opening::{self, Files};
 use crate::packing::{self, Authoring};
 use crate::wasi::WasiArgs;
 use crate::{files, identities};
@@ -21,6 +23,7 @@ Examples:
   kapsule pack hello.toml --payload hello.wasm -o hello-dev.mod
   kapsule pack hello.toml --key alice --encrypt-to bob.agepub -o hello-for-bob.mod
   kapsule pack hello.yaml --policy strict.yaml --author-key alice -o hello.mod
+  kapsule pack caller.toml --dep callee.mod
 
 A manifest in TOML:
   name = \"hello\"
@@ -71,6 +74,9 @@ pub(crate) struct Args {
     /// may be repeated
     #[arg(long = "encrypt-to", value_name = "RECIPIENT")]
     recipients: Vec<String>,
+    /// Package file that this one needs; may be repeated
+    #[arg(long = "dep", value_name = "FILE")]
+    needed: Vec<PathBuf>,
     #[command(flatten)]
     wasi: WasiArgs,
 }
@@ -93,6 +99,7 @@ impl Args {
             previous: None,
             dependencies: Vec::new(),
             recipients: Vec::new(),
+            needed: Vec::new(),
             wasi: WasiArgs::default(),
         }
     }
@@ -156,7 +163,16 @@ fn pack(args: &Args, author_keys: &[PublicKey]) -> Result<Package, Failure> {
         inputs.payload = &adapted;
     }
     let recipients = identities::recipients(&args.recipients)?;
-    authoring.pack(&draft, &inputs, &args.dependencies, &recipients)
+    authoring.pack(&draft, &inputs, &dependencies(args)?, &recipients)
+}
+
+/// Returns what the package needs, each once.
+fn dependencies(args: &Args) -> Result<Vec<PackageId>, Failure> {
+    let mut ids: BTreeSet<PackageId> = args.dependencies.iter().copied().collect();
+    for path in &args.needed {
+        ids.insert(opening::decode(&Files::read(path)?)?.capsule_hash());
+    }
+    Ok(ids.into_iter().collect())
 }
 
 /// Returns the syntax that the name of a file announces; stdin is TOML.

@@ -1,15 +1,16 @@
 //! `kapsule run`
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use kapsule_engine::MemoryHost;
+use kapsule_engine::{MemoryHost, Nested, Run};
 use kapsule_format::hash;
 use kapsule_format::transcript::{Transcript, root};
 use serde_json::{Value, json};
 
 use super::batch::{self, BatchArgs};
 use crate::cli::Context;
+use crate::closure::{self, Found, Library, PackageArgs};
 use crate::codecache::CodeCache;
 use crate::convert::rows::Trust;
 use crate::error::{Done, Failure};
@@ -27,12 +28,17 @@ Examples:
   kapsule run hello.mod --input name.txt --output greeting.txt --transcript hello.transcript
   echo Ada | kapsule run hello.mod --input - --engine jit --fuel 1000000
   kapsule run clock.mod --grant time --now 1767225600000 --json
+  kapsule run caller.mod --dep callee.mod --grant compose --transcript caller.transcript
   kapsule run hello.mod --trust trust.json --policy policy.json
   kapsule run hello.mod --batch names --output-dir greetings --jobs 2
 
 Verification comes first: a package with a wrong hash, form or signature never runs.
 With a trust file, named or configured, the signer has to be trusted; without one the package runs
 with a warning, and `--require policy-enforced` refuses it.
+
+What a package needs is taken from --dep and from the package directory, verified by the same rules,
+and may be called with --grant compose. Runs inside a run have transcripts of their own, beside the
+one that --transcript names, with .0, .1 and so on at the end.
 
 A batch runs the package once for each file of the directory, in any order and on all cores; the
 report is in order of the names. An input that fails does not stop the others, and has no output.
@@ -83,6 +89,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
+    packages: PackageArgs,
+    #[command(flatten)]
     batch: BatchArgs,
 }
 
@@ -99,12 +107,23 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let ui = &context.ui;
     let files = Files::read(&args.package)?;
     let name = files.name();
-    let opened = args.trust.open(&files)?;
+    let roots = args.trust.roots()?;
+    let sources = args.packages.sources(context)?;
+    // A file that is no package is refused with everything that verification says of it.
+    let package = opening::decode(&files)
+        .or_else(|failure| args.trust.open(&files).and_then(|_| Err(failure)))?;
+    let closure = sources.closure(&package, &args.trust, roots.as_ref());
+    let finding = closure::finding(&closure);
+    let opened = args.trust.open_by(&files, roots.as_ref(), Some(finding))?;
+    let closure = closure.map_err(|error| closure::failure(&name, &package, *error))?;
     let effective = args.grants.effective(opened.package.policy())?;
+    let library = Library::new(&closure)?;
     // Code of an encrypted module is not left on the disk in the clear.
     let open = opened.package.manifest().exec.encrypted.is_none();
     let cache = context.home().ok().filter(|_| open).and_then(|home| CodeCache::open(&home));
-    let loaded = execute::load(&name, &opened.package, &opened.module)?.with_cache(cache);
+    let loaded = execute::load(&name, &opened.package, &opened.module)?
+        .with_cache(cache)
+        .with_callees(&library);
     let input = match &args.input {
         Some(path) => files::read(path, "input", INPUT_BYTES_MAX)?,
         None => Vec::new(),
@@ -112,6 +131,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     if let Some(caution) = opened.caution(&name) {
         ui.warn(&caution);
     }
+    closure.members.values().filter_map(Found::caution).for_each(|caution| ui.warn(&caution));
     let scores = match &args.trust_scores {
         Some(path) => Trust::decode(&files::read(path, "trust output", INPUT_BYTES_MAX)?)?.scores(),
         None => BTreeMap::new(),
@@ -138,7 +158,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let ran = loaded.run(&request, &mut host)?;
     interrupt::check()?;
     progress.end(&summary(&ran));
-    finish(context, args, &name, &opened, &effective, &ran)
+    let subject =
+        Subject { name: &name, opened: &opened, effective: &effective, library: &library };
+    finish(context, args, &subject, &ran)
 }
 
 /// Refuses arguments that cannot be meant, before anything is read or written.
@@ -171,19 +193,21 @@ fn now(ui: &Ui, args: &Args, loaded: &Loaded<'_>) -> u64 {
     })
 }
 
-fn finish(
-    context: &Context,
-    args: &Args,
-    name: &str,
-    opened: &Opened,
-    effective: &Effective,
-    ran: &Ran,
-) -> Done {
+/// What was run.
+struct Subject<'a> {
+    name: &'a str,
+    opened: &'a Opened,
+    effective: &'a Effective,
+    library: &'a Library<'a>,
+}
+
+fn finish(context: &Context, args: &Args, subject: &Subject<'_>, ran: &Ran) -> Done {
     let ui = &context.ui;
-    let failure = execute::outcome_failure(name, ran);
-    print_logs(ui, ran);
-    if let (Some(path), Some(transcript)) = (&args.transcript, &ran.run.transcript) {
-        files::write(ui, path, &execute::encode(transcript)?)?;
+    let failure = execute::outcome_failure(subject.name, ran);
+    print_logs(ui, "module", &ran.run);
+    print_nested(ui, subject.library, &ran.run);
+    if let Some(path) = &args.transcript {
+        write_transcripts(ui, path, &ran.run)?;
     }
     if failure.is_none() {
         match &args.output {
@@ -193,7 +217,7 @@ fn finish(
         }
     }
     if ui.json() {
-        let mut object = to_json(opened, effective, ran);
+        let mut object = to_json(subject, ran);
         if failure.is_none() && args.output.is_none() {
             object["output_hex"] = hash::encode_hex(&ran.run.output).into();
         }
@@ -218,12 +242,38 @@ fn print_output(ui: &Ui, output: &[u8]) -> Result<(), Failure> {
     ui.data(output)
 }
 
-fn print_logs(ui: &Ui, ran: &Ran) {
-    for line in &ran.run.logs {
+/// Writes the transcript, and beside it those of the runs inside the run.
+fn write_transcripts(ui: &Ui, path: &Path, run: &Run) -> Result<(), Failure> {
+    let transcripts = execute::transcript_files(run)?;
+    if files::is_dash(path) {
+        let own = transcripts.iter().filter(|(end, _)| end.is_empty());
+        return own.into_iter().try_for_each(|(_, bytes)| files::write(ui, path, bytes));
+    }
+    for (end, bytes) in transcripts {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        files::write(ui, Path::new(&name), &bytes)?;
+    }
+    Ok(())
+}
+
+/// Prints how the runs inside a run ended, and what their modules say.
+fn print_nested(ui: &Ui, library: &Library<'_>, run: &Run) {
+    for nested in &run.nested {
+        let title = plain(&library.title(&nested.package));
+        let fuel = grouped(nested.run.usage.fuel);
+        ui.say(&format!("called {title}: {}, fuel {fuel}", nested.run.outcome));
+        print_logs(ui, &title, &nested.run);
+        print_nested(ui, library, &nested.run);
+    }
+}
+
+fn print_logs(ui: &Ui, who: &str, run: &Run) {
+    for line in &run.logs {
         let text = plain(&String::from_utf8_lossy(&line.bytes));
         match line.level {
-            0 | 1 => ui.warn(&format!("module says ({}): {text}", level_name(line.level))),
-            level => ui.say(&format!("module says ({}): {text}", level_name(level))),
+            0 | 1 => ui.warn(&format!("{who} says ({}): {text}", level_name(line.level))),
+            level => ui.say(&format!("{who} says ({}): {text}", level_name(level))),
         }
     }
 }
@@ -291,8 +341,28 @@ fn transcript_root(transcript: &Transcript) -> String {
     root(&transcript.entries, None).to_string()
 }
 
-fn to_json(opened: &Opened, effective: &Effective, ran: &Ran) -> Value {
+/// Returns the runs inside a run as data.
+fn nested_json(library: &Library<'_>, run: &Run) -> Vec<Value> {
+    let one = |nested: &Nested| {
+        json!({
+            "call": nested.call.to_string(),
+            "capsule_hash": nested.package.to_string(),
+            "title": library.title(&nested.package),
+            "outcome": nested.run.outcome.to_string(),
+            "fuel_used": nested.run.usage.fuel.to_string(),
+            "fuel_granted": nested.fuel_granted.to_string(),
+            "output_bytes": nested.run.output.len().to_string(),
+            "transcript_root": nested.run.transcript.as_ref().map(transcript_root),
+            "nested": nested_json(library, &nested.run),
+        })
+    };
+    run.nested.iter().map(one).collect()
+}
+
+fn to_json(subject: &Subject<'_>, ran: &Ran) -> Value {
+    let Subject { opened, effective, library, .. } = subject;
     let mut object = run_json(ran);
+    object["nested"] = nested_json(library, &ran.run).into();
     let facts = &opened.report.facts;
     object["schema"] = "kapsule/cli-run/1".into();
     object["name"] = opened.package.manifest().name.as_str().into();

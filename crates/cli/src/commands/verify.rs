@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use kapsule_format::verify::{Check, CheckName, CheckResult, Level, Report};
+use kapsule_format::verify::{Check, CheckName, CheckResult, ClosureFinding, Level, Report};
 
 use crate::cli::Context;
-use crate::error::Done;
+use crate::closure::{self, PackageArgs};
+use crate::error::{Done, Failure};
 use crate::opening::{self, Files, Roots, TrustArgs};
 use crate::text::{Align, facts, plain, table};
 use crate::ui::{Tone, Ui};
@@ -14,6 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   kapsule verify hello.mod
   kapsule verify hello.mod --trust trust.json --require policy-enforced
+  kapsule verify caller.mod --dep callee.mod --require audit-ready --trust trust.json
   kapsule verify hello.mod --json
 
 Levels: proof-only (the bytes are what they say they are), policy-enforced (and your trust file
@@ -33,6 +35,8 @@ pub(crate) struct Args {
     package: PathBuf,
     #[command(flatten)]
     trust: TrustArgs,
+    #[command(flatten)]
+    packages: PackageArgs,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Done {
@@ -40,7 +44,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let roots = args.trust.roots()?;
     let files = Files::read(&args.package)?;
     let progress = (files.bytes().len() > (1 << 24)).then(|| ui.begin("verifying"));
-    let report = args.trust.verify(&files, roots.as_ref())?;
+    let closure = closure(context, args, &files, roots.as_ref())?;
+    let report = args.trust.verify(&files, roots.as_ref(), closure)?;
     if let Some(progress) = progress {
         progress.end("verified");
     }
@@ -55,6 +60,18 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
         true => Ok(0),
         false => Err(opening::rejected(&files.name(), &report)),
     }
+}
+
+/// Looks for what the package needs, if the file is one.
+fn closure(
+    context: &Context,
+    args: &Args,
+    files: &Files,
+    roots: Option<&Roots>,
+) -> Result<Option<ClosureFinding>, Failure> {
+    let sources = args.packages.sources(context)?;
+    let Ok(package) = opening::decode(files) else { return Ok(None) };
+    Ok(Some(closure::finding(&sources.closure(&package, &args.trust, roots))))
 }
 
 fn to_text(ui: &Ui, name: &str, args: &Args, roots: Option<&Roots>, report: &Report) -> String {
@@ -152,8 +169,10 @@ fn not_proved(report: &Report) -> String {
         lines.push("that what is encrypted in it is the module that its author committed to");
     }
     if !passed(CheckName::Dependencies) {
-        lines.push("that its dependencies are present and no newer version is known");
+        lines.push("that the packages it needs are here and accepted");
     }
+    // This command keeps no record of versions.
+    lines.push("that no newer version of it is known");
     if report.level < Level::ProofOnly {
         lines.push("anything that a run of it would need");
     }

@@ -189,13 +189,19 @@ fn enter(
 ) -> wasmtime::Result<Option<u64>> {
     let (memory, fuel) = (caller.data().memory, caller.data().fuel);
     let remaining = fuel.map(|fuel| fuel.get(&mut caller));
-    let (Some(memory), Some(Val::I64(remaining))) = (memory, remaining) else {
+    let (Some(memory), Some(fuel), Some(Val::I64(remaining))) = (memory, fuel, remaining) else {
         return Err(end(caller.data_mut(), Fault::Host(broken("no memory or fuel export"))));
     };
     let (bytes, state) = memory.data_and_store_mut(&mut caller);
     let answered = state.lent.with(|dispatcher| dispatcher.call(hostcall, args, bytes, remaining));
     match answered {
-        Some(Ok(result)) => Ok(result),
+        Some(Ok(response)) => {
+            if response.charge > 0 {
+                let left = remaining.saturating_sub_unsigned(response.charge);
+                fuel.set(&mut caller, Val::I64(left))?;
+            }
+            Ok(response.result)
+        }
         Some(Err(fault)) => Err(end(state, fault)),
         None => Err(end(state, Fault::Host(broken("a hostcall outside of a run")))),
     }

@@ -157,7 +157,7 @@ fn enter(
 ) -> Result<Option<u64>, wasmi::Error> {
     let (memory, fuel) = (caller.data().memory, caller.data().fuel);
     let remaining = fuel.map(|fuel| fuel.get(&caller));
-    let (Some(memory), Some(Val::I64(remaining))) = (memory, remaining) else {
+    let (Some(memory), Some(fuel), Some(Val::I64(remaining))) = (memory, fuel, remaining) else {
         return Err(end(caller.data_mut(), Fault::Host(broken("no memory or fuel export"))));
     };
     let (bytes, state) = memory.data_and_store_mut(&mut caller);
@@ -165,7 +165,15 @@ fn enter(
     let answered = state.lent.with(|dispatcher| dispatcher.call(hostcall, args, bytes, remaining));
     state.answering = false;
     match answered {
-        Some(Ok(result)) => Ok(result),
+        Some(Ok(response)) => {
+            if response.charge > 0 {
+                let left = remaining.saturating_sub_unsigned(response.charge);
+                if let Err(error) = fuel.set(&mut caller, Val::I64(left)) {
+                    return Err(end(caller.data_mut(), Fault::Host(broken(format!("{error}")))));
+                }
+            }
+            Ok(response.result)
+        }
         Some(Err(fault)) => Err(end(state, fault)),
         None => Err(end(state, Fault::Host(broken("a hostcall outside of a run")))),
     }

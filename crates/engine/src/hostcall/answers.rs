@@ -99,11 +99,14 @@ pub(super) fn recorded(
             return Err(Difference::at(seq, Field::Status, status.to_string(), found));
         }
     };
-    reply.ok_or_else(|| {
-        let recorded = format!("{} bytes", entry.response.len());
-        let found = format!("not an answer of {}", request.hostcall.name);
-        Difference::at(seq, Field::Response, recorded, found)
-    })
+    reply.ok_or_else(|| implausible(entries, seq, request))
+}
+
+/// Returns the difference of an answer that no host can have given.
+pub(super) fn implausible(entries: &[Entry], seq: u64, request: &Request) -> Difference {
+    let length = entry(entries, seq).map_or(0, |entry| entry.response.len());
+    let found = format!("not an answer of {}", request.hostcall.name);
+    Difference::at(seq, Field::Response, format!("{length} bytes"), found)
 }
 
 /// Takes a response apart; the caller compares the whole with its canonical form afterwards.

@@ -9,6 +9,7 @@ use kapsule_format::cbor::{self, Value};
 use kapsule_format::hash::{sha3_256, sha256};
 use kapsule_format::key::{Identity, IdentityId, PublicKey, Suite};
 
+use super::compose::CALL;
 use super::{Answers, Dispatcher, LogLine, Reply, Request, answers};
 use crate::HostError;
 use crate::host::{CapsuleResult, Host, copy_from, is_encodable};
@@ -68,6 +69,7 @@ impl Dispatcher<'_> {
             20 => self.dag_children(request),
             21 => self.dag_query(request),
             22 => self.propose(request),
+            CALL => self.call_package(request),
             24 => self.fs_read(request),
             25 => self.fs_write(request),
             26 => self.net_request(request),
