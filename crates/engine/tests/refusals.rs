@@ -36,13 +36,6 @@ fn a_network_hostcall_needs_an_open_network() {
 }
 
 #[test]
-fn an_import_that_is_not_answered_is_refused() {
-    let case = Case::body(&["call"], "(i32.const 0)");
-    let detail = "import call is not answered by this engine yet";
-    check_refused(&case, ErrorCode::ImportRefused, detail);
-}
-
-#[test]
 fn imports_without_a_grant_are_always_linked() {
     let imports =
         ["input_len", "input_read", "output_write", "log", "hash", "signature_verify", "log"];
