@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use kapsule_abi::{ErrorCode, Limit, Outcome, guard};
 use kapsule_engine::{
-    Backend, CodeOrigin, Compiled, Compose, HostError, HotCode, Job, JobOptions, MemoryHost,
+    Backend, CodeOrigin, Compiled, Compose, Host, HostError, HotCode, Job, JobOptions, MemoryHost,
     Replay, ReplayOptions, Run, RunError,
 };
 use kapsule_format::manifest::Abi;
@@ -138,7 +138,7 @@ impl<'a> Loaded<'a> {
     }
 
     /// Runs one entry against a host.
-    pub(crate) fn run(&self, request: &Request<'_>, host: &mut MemoryHost) -> Result<Ran, Failure> {
+    pub(crate) fn run(&self, request: &Request<'_>, host: &mut dyn Host) -> Result<Ran, Failure> {
         let job = self.job(request)?;
         let start = Instant::now();
         let ran = match request.engine {
@@ -157,7 +157,7 @@ impl<'a> Loaded<'a> {
         &self,
         backend: Backend,
         job: &Job<'_>,
-        host: &mut MemoryHost,
+        host: &mut dyn Host,
     ) -> Result<(Backend, Run), RunError> {
         let run = match backend {
             Backend::Wasmi => kapsule_engine::run_once(&self.module, backend, job, host),

@@ -14,7 +14,8 @@ use crate::files;
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct GrantArgs {
     /// Policy file (`kapsule/policy/1`) that says what this host grants; without it the limits are
-    /// those of the package, and no hostcall that needs a grant is linked
+    /// those of the package, no hostcall that needs a grant is linked, and the grant `fs` gives the
+    /// paths that the package asks for
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
     /// Grant in addition to the policy file, such as `trust.graph`; may be repeated
@@ -35,7 +36,11 @@ impl GrantArgs {
         let mut grant = match &self.policy {
             None => Policy {
                 limits: package.limits,
-                filesystem: Filesystem::default(),
+                // Where the paths lead is for the caller to say.
+                filesystem: match self.grants.contains(&Grant::Fs) {
+                    true => package.filesystem.clone(),
+                    false => Filesystem::default(),
+                },
                 hostcalls: Vec::new(),
                 kinds: Vec::new(),
                 network: Network::default(),

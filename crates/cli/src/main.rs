@@ -26,6 +26,7 @@ mod paths;
 mod scaffold;
 mod settings;
 mod shelf;
+mod surroundings;
 mod text;
 mod trustfile;
 mod ui;

@@ -20,6 +20,7 @@ mod sdk;
 mod settings;
 mod streams;
 mod support;
+mod surroundings;
 mod verification;
 mod wasi;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use kapsule_engine::{MemoryHost, Nested, Run};
+use kapsule_engine::{Host, MemoryHost, Nested, Run};
 use kapsule_format::hash;
 use kapsule_format::transcript::{Transcript, root};
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ use crate::files::{self, INPUT_BYTES_MAX};
 use crate::grants::{Effective, GrantArgs};
 use crate::interrupt;
 use crate::opening::{self, Files, Opened, TrustArgs};
+use crate::surroundings::{self, SurroundingArgs};
 use crate::text::{grouped, plain};
 use crate::ui::Ui;
 
@@ -30,6 +31,7 @@ Examples:
   kapsule run clock.mod --grant time --now 1767225600000 --json
   kapsule run caller.mod --dep callee.mod --grant compose --transcript caller.transcript
   kapsule run hello.mod --trust trust.json --policy policy.json
+  kapsule run hello.mod --storage state --net localhost:8080
   kapsule run hello.mod --batch names --output-dir greetings --jobs 2
 
 Verification comes first: a package with a wrong hash, form or signature never runs.
@@ -39,6 +41,9 @@ with a warning, and `--require policy-enforced` refuses it.
 What a package needs is taken from --dep and from the package directory, verified by the same rules,
 and may be called with --grant compose. Runs inside a run have transcripts of their own, beside the
 one that --transcript names, with .0, .1 and so on at the end.
+
+What a run changes in its storage and in files is kept after it completed with 0, and only then;
+each needs its grant, and files also their paths in the policy. A replay needs none of them.
 
 A batch runs the package once for each file of the directory, in any order and on all cores; the
 report is in order of the names. An input that fails does not stop the others, and has no output.
@@ -91,6 +96,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     packages: PackageArgs,
     #[command(flatten)]
+    surroundings: SurroundingArgs,
+    #[command(flatten)]
     batch: BatchArgs,
 }
 
@@ -137,7 +144,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
         None => BTreeMap::new(),
     };
     let now_ms = now(ui, args, &loaded);
-    let mut host = MemoryHost { now_ms, scores, ..MemoryHost::default() };
+    let memory = MemoryHost { now_ms, scores, ..MemoryHost::default() };
     let request = Request {
         entry: args.entry.as_deref(),
         input: &input,
@@ -148,8 +155,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     };
     interrupt::watch()?;
     if let Some(directory) = &args.batch.directory {
-        return batch::run(context, &args.batch, directory, &loaded, &request, &host);
+        surroundings::check_batch(&loaded, &effective.policy)?;
+        return batch::run(context, &args.batch, directory, &loaded, &request, &memory);
     }
+    let mut host = args.surroundings.host(memory, &loaded, &effective.policy)?;
     let progress = ui.begin(&match args.engine {
         // Which engine it will be is known when the run ends.
         Engine::Auto => format!("running {name}"),
@@ -160,7 +169,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     progress.end(&summary(&ran));
     let subject =
         Subject { name: &name, opened: &opened, effective: &effective, library: &library };
-    finish(context, args, &subject, &ran)
+    finish(context, args, &subject, &ran, &mut host)
 }
 
 /// Refuses arguments that cannot be meant, before anything is read or written.
@@ -201,7 +210,13 @@ struct Subject<'a> {
     library: &'a Library<'a>,
 }
 
-fn finish(context: &Context, args: &Args, subject: &Subject<'_>, ran: &Ran) -> Done {
+fn finish(
+    context: &Context,
+    args: &Args,
+    subject: &Subject<'_>,
+    ran: &Ran,
+    host: &mut dyn Host,
+) -> Done {
     let ui = &context.ui;
     let failure = execute::outcome_failure(subject.name, ran);
     print_logs(ui, "module", &ran.run);
@@ -210,6 +225,8 @@ fn finish(context: &Context, args: &Args, subject: &Subject<'_>, ran: &Ran) -> D
         write_transcripts(ui, path, &ran.run)?;
     }
     if failure.is_none() {
+        surroundings::apply(host, subject.name, &ran.run.effects)?;
+        surroundings::lines(&ran.run.effects).iter().for_each(|line| ui.say(line));
         match &args.output {
             Some(path) => files::write(ui, path, &ran.run.output)?,
             None if !ui.json() => print_output(ui, &ran.run.output)?,
@@ -218,6 +235,9 @@ fn finish(context: &Context, args: &Args, subject: &Subject<'_>, ran: &Ran) -> D
     }
     if ui.json() {
         let mut object = to_json(subject, ran);
+        if failure.is_none() {
+            object["effects"] = surroundings::to_json(&ran.run.effects);
+        }
         if failure.is_none() && args.output.is_none() {
             object["output_hex"] = hash::encode_hex(&ran.run.output).into();
         }
@@ -316,6 +336,8 @@ pub(crate) fn run_json(ran: &Ran) -> Value {
         json!({ "level": level_name(line.level), "text": text })
     };
     let transcript = ran.run.transcript.as_ref();
+    let storage_root = transcript.and_then(|made| made.end.storage_root);
+    let storage_root = storage_root.map(|root| root.to_string());
     json!({
         "backend": ran.backend.name(),
         "entry": ran.entry,
@@ -331,6 +353,8 @@ pub(crate) fn run_json(ran: &Ran) -> Value {
         "logs": ran.run.logs.iter().map(log).collect::<Vec<_>>(),
         "output_bytes": ran.run.output.len().to_string(),
         "output_sha256": hash::sha256(&ran.run.output).to_string(),
+        "storage_bytes_delta": usage.storage_bytes_delta.map(|delta| delta.to_string()),
+        "storage_root": storage_root,
         "state_hash": ran.run.state_hash.map(|hash| hash.to_string()),
         "transcript_root": transcript.map(transcript_root),
         "elapsed_ms": ran.elapsed.as_millis().to_string(),
