@@ -71,7 +71,8 @@ fn dag_children_come_by_time_and_page() {
     ] {
         let expect: Result<Vec<u8>, i32> = expect;
         let ask = format!(
-            "(call $dag_children (i32.const 1024) (i64.const {cursor}) (i32.const 0) (i32.const {len}))"
+            "(call $dag_children (i32.const 1024) (i64.const {cursor}) (i32.const 0)
+             (i32.const {len}))"
         );
         let count = expect.as_ref().map_or(0, Vec::len);
         let run = call("dag_children", &[data; 32], &written(&ask, count), &dag());
