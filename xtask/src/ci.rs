@@ -19,7 +19,7 @@ use std::time::Instant;
 use tests_line::TestCounts;
 
 /// One in this many guards is switched off; which ones follows from the commit.
-const GUARD_SLICES: usize = 2;
+const GUARD_SLICES: usize = 6;
 
 /// What the steps hand on.
 #[derive(Default)]
@@ -192,8 +192,8 @@ mod tests {
     #[test]
     fn the_slice_follows_the_commit_and_is_in_range() {
         assert_eq!(slice_of("0000aaaa\n"), 1);
-        assert_eq!(slice_of("0003aaaa\n"), 2);
-        assert_eq!(slice_of("0004aaaa\n"), 1);
+        assert_eq!(slice_of("0005aaaa\n"), 6);
+        assert_eq!(slice_of("0006aaaa\n"), 1);
         assert_eq!(slice_of(""), 1);
     }
 

@@ -61,7 +61,9 @@ fn model(pairs: &mut Pairs, acts: &[Act]) -> Vec<u8> {
     for act in acts {
         let (result, bytes): (i32, Vec<u8>) = match act {
             Act::Get(k) => match pairs.get(&vec![*k]) {
-                Some(value) => (i32::try_from(value.len()).unwrap(), value.clone()),
+                Some(value) => {
+                    (i32::try_from(value.len()).expect("values are short"), value.clone())
+                }
                 None => (Errno::NotFound as i32, vec![]),
             },
             Act::Set(k, len) => {
@@ -245,7 +247,7 @@ fn a_replay_does_not_believe_a_storage_that_holds_less_than_the_run_set() {
 fn lie(acts: &[Act], change: impl FnOnce(&mut Transcript)) -> Option<Field> {
     let case = program(acts);
     let (run, _) = case.run_with(&with_storage(&case, &pairs()));
-    let mut transcript = run.transcript.unwrap();
+    let mut transcript = run.transcript.expect("evidence is kept");
     change(&mut transcript);
     let replays = Backend::ALL.iter().map(|backend| {
         case.replay(*backend, &transcript, None).difference.map(|found| found.field)

@@ -30,7 +30,7 @@ fn case() -> Case {
 
 fn stored(case: &Case) -> Vec<u8> {
     let entry = case.compiled(Backend::Jit).to_stored(&KEY, &origin());
-    entry.unwrap().expect("the JIT has code to keep")
+    entry.expect("compiled code can be written down").expect("the JIT has code to keep")
 }
 
 #[test]

@@ -10,7 +10,7 @@ use kapsule_format::package::Decrypt;
 const WORK_FACTOR: u8 = 4;
 
 fn passphrase(text: &str) -> Passphrase {
-    Passphrase::new(text).unwrap()
+    Passphrase::new(text).expect("a passphrase that may be used")
 }
 
 #[test]
