@@ -196,7 +196,7 @@ mod tests {
             ("speed = 1\n", "line 1: no setting \"speed\""),
             ("jobs = 1\njobs = 2\n", "line 2: "),
             ("\nengine = true\n", "line 2: engine is neither a text nor a number"),
-            ("engine = \"jit\nx", "line 1: "),
+            ("engine = \"jit\n", "line 1: "),
         ] {
             let error = decode(text.as_bytes()).unwrap_err();
             assert!(error.starts_with(expect), "{text:?}: {error}");
