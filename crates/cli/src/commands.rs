@@ -39,7 +39,7 @@ pub(crate) enum Command {
     Package(package::Command),
     Verify(verify::Args),
     Inspect(inspect::Args),
-    Run(run::Args),
+    Run(Box<run::Args>),
     Replay(replay::Args),
     #[command(subcommand)]
     Policy(policy::Command),

@@ -117,8 +117,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let roots = args.trust.roots()?;
     let sources = args.packages.sources(context)?;
     // A file that is no package is refused with everything that verification says of it.
-    let package = opening::decode(&files)
-        .or_else(|failure| args.trust.open(&files).and_then(|_| Err(failure)))?;
+    let package =
+        opening::decode(&files).or_else(|failure| args.trust.open(&files).and(Err(failure)))?;
     let closure = sources.closure(&package, &args.trust, roots.as_ref());
     let finding = closure::finding(&closure);
     let opened = args.trust.open_by(&files, roots.as_ref(), Some(finding))?;
