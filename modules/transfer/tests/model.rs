@@ -57,7 +57,10 @@ impl Model {
                 return None;
             }
         }
-        for author in &transaction.authors {
+        for (index, author) in transaction.authors.iter().enumerate() {
+            if transaction.authors[..index].iter().any(|other| other.account == author.account) {
+                return None;
+            }
             let nonce = next.nonces.entry(number(author.account)).or_default();
             *nonce += 1;
             if *nonce != i128::from(author.nonce) {
