@@ -9,8 +9,8 @@ for arg; do
 done
 for arg; do
     shift
-    case "$name:$arg" in
-        kapsule_*:metadata=* | trust:metadata=* | rank:metadata=*) arg="metadata=$name" ;;
+    case "${CARGO_PKG_NAME-}:$arg" in
+        kapsule-*:metadata=*) arg="metadata=$name" ;;
     esac
     set -- "$@" "$arg"
 done

@@ -37,6 +37,7 @@ pub fn run(file: &[u8], input: &[u8]) -> Result<Vec<u8>, String> {
         memory_bytes: policy.limits.memory_bytes,
         seed: [0; 32],
         deadline: None,
+        compose: None,
         options: JobOptions::default(),
     };
     let run = run_once(&metered, Backend::Wasmi, &job, &mut MemoryHost::default()).map_err(text)?;
