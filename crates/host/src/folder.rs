@@ -81,20 +81,18 @@ impl Folder {
             Ok(folder) => (folder, parts.last().copied().unwrap_or_default()),
             Err(errno) => return Ok(Err(errno)),
         };
-        let kind = match folder.kind(name)? {
-            Ok(kind) => kind,
-            Err(errno) => return Ok(Err(errno)),
-        };
-        if guard!("host.folder.special", kind != FileType::RegularFile) {
-            return Ok(Err(Errno::Refused));
+        if let Err(errno) = folder.kind(name)? {
+            return Ok(Err(errno));
         }
-        // What took its place meanwhile does not block, and is refused below.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        // What is there is asked of the open file, since another could take its place; opening
+        // neither follows a link nor waits for a pipe nor takes a terminal.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let flags = flags | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&folder.fd, name, flags, Mode::empty()) {
             Ok(fd) => File::from(fd),
             Err(error) => return refused(error),
         };
-        if !file.metadata()?.is_file() {
+        if guard!("host.folder.special", !file.metadata()?.is_file()) {
             return Ok(Err(Errno::Refused));
         }
         Ok(Ok(file))
@@ -194,7 +192,7 @@ fn refused<T>(error: rustix::io::Errno) -> Found<T> {
     use rustix::io::Errno as Os;
     match error {
         Os::NOENT | Os::NOTDIR => Ok(Err(Errno::NotFound)),
-        Os::LOOP | Os::ACCESS | Os::PERM | Os::NAMETOOLONG | Os::ISDIR | Os::ROFS => {
+        Os::LOOP | Os::ACCESS | Os::PERM | Os::NAMETOOLONG | Os::ISDIR | Os::ROFS | Os::NXIO => {
             Ok(Err(Errno::Refused))
         }
         other => Err(other.into()),
