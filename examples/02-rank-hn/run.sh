@@ -4,31 +4,14 @@
 # usage: examples/02-rank-hn/run.sh [DATA]
 # DATA is the folder with hacker-news-2016.csv: the argument, else $KAPSULE_DATA, else
 # ../shared/data beside the repository.
-# KAPSULE names the command; without it `cargo run --release` builds and runs it.
 set -eu
-here=$PWD
-cd "$(dirname "$0")/../.."
-data=${1:-${KAPSULE_DATA:-}}
-case $data in
-    "") data=../shared/data ;;
-    /*) ;;
-    *) data=$here/$data ;;
-esac
-table=$data/hacker-news-2016.csv
+. "$(dirname "$0")/../setup.sh"
+data_file hacker-news-2016.csv "$@"
 if [ ! -f "$table" ]; then
     echo "skipped: $table is not there; name the folder of hacker-news-2016.csv as argument" >&2
-    exit 0
+    exit 77
 fi
-kapsule() {
-    if [ -n "${KAPSULE:-}" ]; then "$KAPSULE" "$@"; else cargo run --release --quiet -- "$@"; fi
-}
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-export KAPSULE_HOME="$work/home"
-
-kapsule key new author --quiet >"$work/key.txt"
-kapsule key trust author -o "$work/trust.json"
 kapsule pack examples/packages/rank.toml --payload modules/artifacts/rank.wasm --key author \
     -o "$work/rank.mod"
 kapsule convert hn "$table" -o "$work/rank.input"

@@ -5,33 +5,16 @@
 # usage: examples/04-blocklist/run.sh [DATA]
 # DATA is the folder with sms-spam.tsv: the argument, else $KAPSULE_DATA, else ../shared/data beside
 # the repository; where it is absent, twelve invented messages are judged instead.
-# KAPSULE names the command; without it `cargo run --release` builds and runs it.
 set -eu
-here=$PWD
-cd "$(dirname "$0")/../.."
-data=${1:-${KAPSULE_DATA:-}}
-case $data in
-    "") data=../shared/data ;;
-    /*) ;;
-    *) data=$here/$data ;;
-esac
-table=$data/sms-spam.tsv
+. "$(dirname "$0")/../setup.sh"
+data_file sms-spam.tsv "$@"
 part="--part second"
 if [ ! -f "$table" ]; then
     echo "$table is not there; judging the sample" >&2
     table=examples/data/sms-sample.tsv
     part=
 fi
-kapsule() {
-    if [ -n "${KAPSULE:-}" ]; then "$KAPSULE" "$@"; else cargo run --release --quiet -- "$@"; fi
-}
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-export KAPSULE_HOME="$work/home"
-
-kapsule key new author --quiet >"$work/key.txt"
-kapsule key trust author -o "$work/trust.json"
 kapsule pack examples/packages/blocklist.toml --payload modules/artifacts/blocklist.wasm \
     --key author -o "$work/blocklist.mod"
 # shellcheck disable=SC2086 # two words, or none

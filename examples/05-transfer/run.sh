@@ -2,19 +2,9 @@
 # Applies a small journal to opening balances, through a signed package.
 #
 # usage: examples/05-transfer/run.sh
-# KAPSULE names the command; without it `cargo run --release` builds and runs it.
 set -eu
-cd "$(dirname "$0")/../.."
-kapsule() {
-    if [ -n "${KAPSULE:-}" ]; then "$KAPSULE" "$@"; else cargo run --release --quiet -- "$@"; fi
-}
+. "$(dirname "$0")/../setup.sh"
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-export KAPSULE_HOME="$work/home"
-
-kapsule key new author --quiet >"$work/key.txt"
-kapsule key trust author -o "$work/trust.json"
 kapsule pack examples/packages/transfer.toml --payload modules/artifacts/transfer.wasm \
     --key author -o "$work/transfer.mod"
 kapsule convert ledger examples/data/journal-sample.csv --opening examples/data/opening-sample.csv \

@@ -1,6 +1,6 @@
 //! `examples`: runs the story of every example.
 //!
-//! Every `*.sh` below `examples/` is one, and finds the built command in the variable `KAPSULE`.
+//! Every `run.sh` below `examples/` is one, and finds the built command in the variable `KAPSULE`.
 //! A script that lacks its data exits with 77 after saying so, and is then counted as skipped.
 
 use crate::failure::Failure;
@@ -16,7 +16,7 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     if let Some(unknown) = args.first() {
         return Err(Failure::Usage(format!("examples takes no argument, found `{unknown}`")));
     }
-    let scripts = tree.files_ending("examples", ".sh")?;
+    let scripts = tree.files_ending("examples", "/run.sh")?;
     if scripts.is_empty() {
         return Err(Failure::shape("examples", "no example found"));
     }

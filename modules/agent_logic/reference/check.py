@@ -9,7 +9,6 @@ The plan is made anew here from the README: facts are lists of changes, and the 
 first of a sorted list, where the module compares pairs.
 """
 
-import argparse
 import pathlib
 import sys
 import tomllib
@@ -17,7 +16,7 @@ from fractions import Fraction
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "reference"))
-import kcbor  # noqa: E402
+import checker  # noqa: E402
 
 CONDITIONS = {"kind": 0, "author": 1, "flag": 2, "at_least": 3, "below": 4}
 CHANGES = {"set": 0, "add": 1, "subtract": 2, "settle": 3}
@@ -167,13 +166,13 @@ def expected_rows(scenario):
 
 
 def compare(scenario, output):
-    """Returns the differences as sentences."""
+    """Returns the differences as sentences, and what the scenario is about."""
     played = Agent(scenario).play()
     wrong = [f"key {key} is {output.get(key)}, expected {played[key]}" for key in played if output.get(key) != played[key]]
     rows = [[row[0], row[1], VERDICTS[row[3]]] for row in output[2]]
     if rows != expected_rows(scenario):
         wrong.append(f"the scenario expects {expected_rows(scenario)}, found {rows}")
-    return wrong
+    return wrong, scenario["about"]
 
 
 def self_test():
@@ -181,34 +180,25 @@ def self_test():
     files = sorted((HERE.parent / "scenarios").glob("*.toml"))
     assert len(files) >= 4, files
     for file in files:
-        scenario = tomllib.loads(file.read_text())
+        scenario = read_scenario(file)
         played = Agent(scenario).play()
-        assert not compare(scenario, played), (file, compare(scenario, played))
+        assert not compare(scenario, played)[0], (file, compare(scenario, played))
         for tampered in ({2: played[2][1:]}, {3: []}, {1: played[1] | {2: 99_999}}):
-            assert compare(scenario, played | tampered), f"{file}: {tampered} passed"
+            assert compare(scenario, played | tampered)[0], f"{file}: {tampered} passed"
     print(f"self-test passed: {len(files)} scenarios; {3 * len(files)} tampered outputs found")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("input")
-    command.add_argument("scenario", type=pathlib.Path)
-    command.add_argument("-o", dest="output", required=True)
-    command = commands.add_parser("compare")
-    command.add_argument("scenario", type=pathlib.Path)
-    command.add_argument("output")
-    commands.add_parser("self-test")
-    arguments = parser.parse_args()
-    if arguments.command == "self-test":
-        return self_test()
-    scenario = tomllib.loads(arguments.scenario.read_text())
-    if arguments.command == "input":
-        return pathlib.Path(arguments.output).write_bytes(kcbor.encode(input_of(scenario))) and None
-    wrong = compare(scenario, kcbor.decode(pathlib.Path(arguments.output).read_bytes()))
-    print("\n".join(wrong) or f"plays as expected: {scenario['about']}")
-    return 1 if wrong else 0
+def read_scenario(path):
+    return tomllib.loads(path.read_text())
+
+
+def arguments(parser):
+    parser.add_argument("scenario", type=pathlib.Path)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    checker.main(
+        __doc__, arguments=arguments, make_input=lambda given: input_of(read_scenario(given.scenario)),
+        compare=compare, agrees="plays as expected", self_test=self_test,
+        read_expected=read_scenario,
+    )

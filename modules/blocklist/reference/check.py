@@ -10,7 +10,6 @@ expressions, and a pattern is matched by trying every way to place it; the modul
 reader and bit states. `--disguise` rewrites words the way people do to get past a filter.
 """
 
-import argparse
 import functools
 import hashlib
 import pathlib
@@ -21,7 +20,7 @@ import tomllib
 import unicodedata
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "reference"))
-import kcbor  # noqa: E402
+import checker  # noqa: E402
 
 LATIN = [range(0xC0, 0x250), range(0x1E00, 0x1F00)]
 SPECIAL = dict(zip("\xe6\xf0\xf8\xfe\xdf\u0111\u0127\u0131\u0138\u0142\u014b\u0153\u0167\u0133\u0149\u0140\u017f", "adopsdhiklnotinls", strict=True))
@@ -518,29 +517,14 @@ def self_test():
     print(f"self-test passed: {summary}; 3 tampered outputs found")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("input")
-    command.add_argument("rules")
-    command.add_argument("table")
-    command.add_argument("--disguise", type=int)
-    command.add_argument("-o", dest="output", required=True)
-    command = commands.add_parser("compare")
-    command.add_argument("input")
-    command.add_argument("output")
-    commands.add_parser("self-test")
-    arguments = parser.parse_args()
-    if arguments.command == "self-test":
-        return self_test()
-    if arguments.command == "input":
-        made = read_input(rules_of(arguments.rules), arguments.table, arguments.disguise)
-        return pathlib.Path(arguments.output).write_bytes(kcbor.encode(made)) and None
-    files = (pathlib.Path(path).read_bytes() for path in (arguments.input, arguments.output))
-    wrong, summary = compare(*map(kcbor.decode, files))
-    print("\n".join(wrong[:20]) or f"agrees with the other form of the rules: {summary}")
-    return 1 if wrong else 0
+def arguments(parser):
+    parser.add_argument("rules")
+    parser.add_argument("table")
+    parser.add_argument("--disguise", type=int)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    checker.main(
+        __doc__, arguments=arguments, make_input=lambda given: read_input(rules_of(given.rules), given.table, given.disguise),
+        compare=compare, agrees="agrees with the other form of the rules", self_test=self_test,
+    )

@@ -9,7 +9,6 @@ Tolerance: 1e-6 bits in each logarithm; two posts may stand in either order only
 scores differ by less than that, a relative difference of 7e-7.
 """
 
-import argparse
 import csv
 import datetime
 import pathlib
@@ -17,6 +16,7 @@ import sys
 from math import log2
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "reference"))
+import checker  # noqa: E402
 import kcbor  # noqa: E402
 
 TOLERANCE = 1e-6
@@ -223,30 +223,14 @@ def self_test():
     print(f"self-test passed: {summary}; 11 tampered outputs found")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("input")
-    command.add_argument("csv")
-    command.add_argument("--now", type=int)
-    command.add_argument("--trust")
-    command.add_argument("-o", dest="output", required=True)
-    command = commands.add_parser("compare")
-    command.add_argument("input")
-    command.add_argument("output")
-    commands.add_parser("self-test")
-    arguments = parser.parse_args()
-    if arguments.command == "self-test":
-        return self_test()
-    if arguments.command == "input":
-        trust = pathlib.Path(arguments.trust).read_bytes() if arguments.trust else None
-        encoded = kcbor.encode(read_csv(arguments.csv, arguments.now, trust))
-        return pathlib.Path(arguments.output).write_bytes(encoded) and None
-    files = (pathlib.Path(path).read_bytes() for path in (arguments.input, arguments.output))
-    wrong, summary = compare(*map(kcbor.decode, files))
-    print("\n".join(wrong[:20]) or f"agrees with the float reference: {summary}")
-    return 1 if wrong else 0
+def arguments(parser):
+    parser.add_argument("csv")
+    parser.add_argument("--now", type=int)
+    parser.add_argument("--trust", type=pathlib.Path)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    checker.main(
+        __doc__, arguments=arguments, make_input=lambda given: read_csv(given.csv, given.now, given.trust and given.trust.read_bytes()),
+        compare=compare, agrees="agrees with the float reference", self_test=self_test,
+    )

@@ -9,7 +9,6 @@ Python's doubles are those of IEEE 754 and nothing is fused, so the same operati
 order give the same bits. The rational solution owes nothing to that order.
 """
 
-import argparse
 import math
 import pathlib
 import random
@@ -18,7 +17,7 @@ import sys
 from fractions import Fraction
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "reference"))
-import kcbor  # noqa: E402
+import checker  # noqa: E402
 
 NAN = bytes.fromhex("000000000000f87f")
 
@@ -154,29 +153,14 @@ def self_test():
     print(f"self-test passed: {summary}; 5 tampered outputs found")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("input")
+def arguments(parser):
     for name in ("--seed", "--rows", "--columns"):
-        command.add_argument(name, type=int, required=True)
-    command.add_argument("--constant", action="store_true")
-    command.add_argument("-o", dest="output", required=True)
-    command = commands.add_parser("compare")
-    command.add_argument("input")
-    command.add_argument("output")
-    commands.add_parser("self-test")
-    arguments = parser.parse_args()
-    if arguments.command == "self-test":
-        return self_test()
-    if arguments.command == "input":
-        made = generate(arguments.seed, arguments.rows, arguments.columns, arguments.constant)
-        return pathlib.Path(arguments.output).write_bytes(kcbor.encode(made)) and None
-    files = (pathlib.Path(path).read_bytes() for path in (arguments.input, arguments.output))
-    wrong, summary = compare(*map(kcbor.decode, files))
-    print("\n".join(wrong[:20]) or f"agrees: {summary}")
-    return 1 if wrong else 0
+        parser.add_argument(name, type=int, required=True)
+    parser.add_argument("--constant", action="store_true")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    checker.main(
+        __doc__, arguments=arguments, make_input=lambda given: generate(given.seed, given.rows, given.columns, given.constant),
+        compare=compare, agrees="agrees", self_test=self_test,
+    )

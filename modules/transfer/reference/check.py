@@ -9,14 +9,13 @@ The ledger here is a journal: it keeps postings and adds them up when it is aske
 where the module keeps balances.
 """
 
-import argparse
 import pathlib
 import random
 import sys
 from collections import Counter, defaultdict
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "reference"))
-import kcbor  # noqa: E402
+import checker  # noqa: E402
 
 MOST = 2**53 - 1
 VERDICTS = "applied repeated unbalanced unauthorised nonce insufficient overflow".split()
@@ -155,28 +154,13 @@ def self_test():
     print(f"self-test passed: {summary}; 5 tampered outputs found")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("input")
-    command.add_argument("--seed", type=int, required=True)
-    command.add_argument("--transactions", type=int, required=True)
-    command.add_argument("-o", dest="output", required=True)
-    command = commands.add_parser("compare")
-    command.add_argument("input")
-    command.add_argument("output")
-    commands.add_parser("self-test")
-    arguments = parser.parse_args()
-    if arguments.command == "self-test":
-        return self_test()
-    if arguments.command == "input":
-        encoded = kcbor.encode(generate(arguments.seed, arguments.transactions))
-        return pathlib.Path(arguments.output).write_bytes(encoded) and None
-    files = (pathlib.Path(path).read_bytes() for path in (arguments.input, arguments.output))
-    wrong, summary = compare(*map(kcbor.decode, files))
-    print("\n".join(wrong[:20]) or f"agrees with the journal: {summary}")
-    return 1 if wrong else 0
+def arguments(parser):
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--transactions", type=int, required=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    checker.main(
+        __doc__, arguments=arguments, make_input=lambda given: generate(given.seed, given.transactions),
+        compare=compare, agrees="agrees with the journal", self_test=self_test,
+    )

@@ -10,7 +10,6 @@ scores against personalised PageRank to 1e-6, flows against a maximum flow, and 
 Needs the packages of modules/reference/requirements.txt.
 """
 
-import argparse
 import csv
 import pathlib
 import sys
@@ -18,6 +17,7 @@ import sys
 import networkx
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "reference"))
+import checker  # noqa: E402
 import kcbor  # noqa: E402
 
 TOLERANCE = 1e-6
@@ -189,28 +189,13 @@ def self_test():
     print(f"self-test passed: {summary}; 8 tampered outputs found")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("input")
-    command.add_argument("csv")
-    command.add_argument("--viewer", required=True)
-    command.add_argument("-o", dest="output", required=True)
-    command = commands.add_parser("compare")
-    command.add_argument("input")
-    command.add_argument("output")
-    commands.add_parser("self-test")
-    arguments = parser.parse_args()
-    if arguments.command == "self-test":
-        return self_test()
-    if arguments.command == "input":
-        encoded = kcbor.encode(read_csv(arguments.csv, arguments.viewer))
-        return pathlib.Path(arguments.output).write_bytes(encoded) and None
-    files = (pathlib.Path(path).read_bytes() for path in (arguments.input, arguments.output))
-    wrong, summary = compare(*map(kcbor.decode, files))
-    print("\n".join(wrong[:20]) or f"agrees with networkx {networkx.__version__}: {summary}")
-    return 1 if wrong else 0
+def arguments(parser):
+    parser.add_argument("csv")
+    parser.add_argument("--viewer", required=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    checker.main(
+        __doc__, arguments=arguments, make_input=lambda given: read_csv(given.csv, given.viewer),
+        compare=compare, agrees=f"agrees with networkx {networkx.__version__}", self_test=self_test,
+    )
