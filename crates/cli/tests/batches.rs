@@ -129,9 +129,7 @@ fn results_never_mix_with_older_ones() {
 #[test]
 fn a_real_package_runs_over_real_inputs() {
     let bench = Bench::new();
-    let manifest = format!("{REPOSITORY}/examples/packages/trust.toml");
-    let payload = format!("{REPOSITORY}/modules/artifacts/trust.wasm");
-    bench.ok(&["pack", &manifest, "--payload", &payload]);
+    bench.pack_standard("trust");
     std::fs::create_dir(bench.path("in")).unwrap();
     let table = format!("{REPOSITORY}/examples/data/trust-sample.csv");
     for viewer in ["ada", "ben", "cleo"] {

@@ -3,7 +3,7 @@
 mod ledger;
 mod sms;
 
-use crate::support::{Bench, REPOSITORY};
+use crate::support::Bench;
 
 /// Writes the trust score of the identity of 32 bytes of value 1; needs the grant `trust.read`.
 const JUDGE: &str = r#"(module
@@ -19,25 +19,18 @@ const JUDGE: &str = r#"(module
 /// Packs the standard modules and copies the sample tables.
 fn standard() -> Bench {
     let bench = packed("trust", &[("trust-sample", "ratings"), ("feed-sample", "posts")]);
-    pack(&bench, "rank");
+    bench.pack_standard("rank");
     bench
 }
 
 /// Packs a standard module and copies sample tables under other names.
 fn packed(name: &str, tables: &[(&str, &str)]) -> Bench {
     let bench = Bench::new();
-    pack(&bench, name);
+    bench.pack_standard(name);
     for (from, to) in tables {
-        let table = std::fs::read(format!("{REPOSITORY}/examples/data/{from}.csv")).unwrap();
-        bench.write(&format!("{to}.csv"), table);
+        bench.sample(&format!("{from}.csv"), &format!("{to}.csv"));
     }
     bench
-}
-
-fn pack(bench: &Bench, name: &str) {
-    let manifest = format!("{REPOSITORY}/examples/packages/{name}.toml");
-    let payload = format!("{REPOSITORY}/modules/artifacts/{name}.wasm");
-    bench.ok(&["pack", &manifest, "--payload", &payload]);
 }
 
 #[test]
@@ -45,17 +38,7 @@ fn the_sample_goes_from_tables_to_a_ranked_feed() {
     let bench = standard();
     let otc = ["convert", "otc", "ratings.csv", "--viewer", "ada", "-o", "trust.input"];
     assert_eq!(bench.json(&otc)[0]["records"], "68");
-    let run = [
-        "run",
-        "trust.mod",
-        "--grant",
-        "trust.graph",
-        "--input",
-        "trust.input",
-        "--output",
-        "trust.output",
-    ];
-    bench.ok(&run);
+    bench.run_trust();
     let scores = bench.ok(&["convert", "scores", "trust.output", "--top", "3"]).text().to_owned();
     let lines: Vec<&str> = scores.lines().collect();
     assert_eq!(lines.len(), 4);
@@ -125,17 +108,7 @@ fn trust_scores_answer_for_identities() {
     let (ones, twos) = ("01".repeat(32), "02".repeat(32));
     bench.write("ids.csv", format!("{twos},{ones},10,1\n{twos},7,10,1\n"));
     bench.ok(&["convert", "otc", "ids.csv", "--viewer", &twos, "-o", "trust.input"]);
-    let run = [
-        "run",
-        "trust.mod",
-        "--grant",
-        "trust.graph",
-        "--input",
-        "trust.input",
-        "--output",
-        "trust.output",
-    ];
-    bench.ok(&run);
+    bench.run_trust();
     let scores = bench.ok(&["convert", "scores", "trust.output"]).text().to_owned();
     let row = scores.lines().find(|line| line.contains(&ones)).unwrap();
     let expect: i64 = row.split(',').nth(2).unwrap().parse::<i64>().unwrap() / 1_000;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::reference::helps;
-use crate::support::{Bench, CLOCK, HELLO, KAPSULE, REPOSITORY};
+use crate::support::{Bench, CLOCK, HELLO, KAPSULE};
 
 /// Prepares a directory with everything that examples name.
 fn stage() -> Bench {
@@ -35,9 +35,7 @@ fn stage() -> Bench {
     let run = ["run", "hello.mod", "--input", "name.txt", "--transcript", "hello.transcript"];
     bench.ok(&run);
     for name in ["trust", "rank", "transfer", "blocklist"] {
-        let manifest = format!("{REPOSITORY}/examples/packages/{name}.toml");
-        let payload = format!("{REPOSITORY}/modules/artifacts/{name}.wasm");
-        bench.ok(&["pack", &manifest, "--payload", &payload]);
+        bench.pack_standard(name);
     }
     for (from, to) in [
         ("trust-sample", "ratings"),
@@ -45,21 +43,10 @@ fn stage() -> Bench {
         ("journal-sample", "journal"),
         ("opening-sample", "opening"),
     ] {
-        let table = fs::read(format!("{REPOSITORY}/examples/data/{from}.csv")).unwrap();
-        bench.write(&format!("{to}.csv"), table);
+        bench.sample(&format!("{from}.csv"), &format!("{to}.csv"));
     }
     bench.ok(&["convert", "otc", "ratings.csv", "--viewer", "ada", "-o", "trust.input"]);
-    let run = [
-        "run",
-        "trust.mod",
-        "--grant",
-        "trust.graph",
-        "--input",
-        "trust.input",
-        "--output",
-        "trust.output",
-    ];
-    bench.ok(&run);
+    bench.run_trust();
     bench.ok(&["convert", "hn", "posts.csv", "--trust", "trust.output", "-o", "rank.input"]);
     bench.ok(&["run", "rank.mod", "--input", "rank.input", "--output", "rank.output"]);
     let ledger = ["convert", "ledger", "journal.csv", "--opening", "opening.csv"];
@@ -67,7 +54,7 @@ fn stage() -> Bench {
     let run = ["run", "transfer.mod", "--input", "transfer.input", "--output", "transfer.output"];
     bench.ok(&run);
     for (from, to) in [("sms-sample.tsv", "messages.tsv"), ("sms-rules.toml", "rules.toml")] {
-        bench.write(to, fs::read(format!("{REPOSITORY}/examples/data/{from}")).unwrap());
+        bench.sample(from, to);
     }
     let sms = ["convert", "sms", "messages.tsv", "--rules", "rules.toml", "-o", "blocklist.input"];
     bench.ok(&sms);

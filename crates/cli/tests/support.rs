@@ -159,6 +159,24 @@ impl Bench {
         self.ok(&["pack", &format!("{name}.toml")]);
     }
 
+    /// Packs an unsigned `NAME.mod` of a standard module.
+    pub(crate) fn pack_standard(&self, name: &str) {
+        let manifest = format!("{REPOSITORY}/examples/packages/{name}.toml");
+        let payload = format!("{REPOSITORY}/modules/artifacts/{name}.wasm");
+        self.ok(&["pack", &manifest, "--payload", &payload]);
+    }
+
+    /// Copies a file of the examples' data under another name.
+    pub(crate) fn sample(&self, from: &str, to: &str) {
+        fs::copy(format!("{REPOSITORY}/examples/data/{from}"), self.path(to)).unwrap();
+    }
+
+    /// Runs `trust.mod` on `trust.input` and writes `trust.output`.
+    pub(crate) fn run_trust(&self) {
+        let run = ["run", "trust.mod", "--grant", "trust.graph"];
+        self.ok(&[&run[..], &["--input", "trust.input", "--output", "trust.output"]].concat());
+    }
+
     /// Packs `NAME.mod`, which calls the package of a file with its own input and writes what that
     /// writes; `more` are further arguments.
     pub(crate) fn caller(&self, name: &str, file: &str, more: &str) {
