@@ -47,9 +47,7 @@ fn exchange(request: &NetRequest, buffer: &mut [u8]) -> io::Result<usize> {
         let left = REQUEST_TIME.saturating_sub(start.elapsed());
         if left.is_zero() { Err(io::ErrorKind::TimedOut) } else { Ok(left) }
     };
-    let mut addresses = (request.host.as_str(), request.port).to_socket_addrs()?;
-    let address = addresses.next().ok_or(io::ErrorKind::NotFound)?;
-    let mut stream = TcpStream::connect_timeout(&address, left()?)?;
+    let mut stream = connect(&request.host, request.port, left)?;
     stream.set_write_timeout(Some(left()?))?;
     stream.write_all(&request.bytes)?;
     stream.shutdown(Shutdown::Write)?;
@@ -64,4 +62,21 @@ fn exchange(request: &NetRequest, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(filled)
+}
+
+/// Connects to the first address of a name that answers: many names have one of IPv6 and one of
+/// IPv4, and a server may listen on either.
+fn connect(
+    host: &str,
+    port: u16,
+    left: impl Fn() -> Result<Duration, io::ErrorKind>,
+) -> io::Result<TcpStream> {
+    let mut failure = io::Error::from(io::ErrorKind::NotFound);
+    for address in (host, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, left()?) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
 }

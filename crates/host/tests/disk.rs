@@ -163,6 +163,18 @@ fn a_listed_machine_is_asked_once() {
 }
 
 #[test]
+fn every_address_of_a_name_is_tried() {
+    // On many machines the name has the address ::1 too, and the server does not listen there.
+    let (port, served) = echo();
+    let mut host = DirectoryHost::new(MemoryHost::default());
+    host.allow("localhost", port);
+    let mut by_name = request(port);
+    by_name.host = "localhost".into();
+    assert_eq!(host.net_request(&by_name, &mut [0; 64]).unwrap(), Ok(8));
+    assert_eq!(served.join().unwrap(), b"ping");
+}
+
+#[test]
 fn a_machine_that_is_not_listed_or_not_there_is_not_talked_to() {
     // Nobody listens on a port that was just given back.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
