@@ -3,6 +3,7 @@
 //! # Spec
 //! The input and output forms are those of the READMEs of `modules/`.
 
+pub(crate) mod agent;
 pub(crate) mod hn;
 pub(crate) mod ledger;
 pub(crate) mod otc;

@@ -1,5 +1,6 @@
 //! Tables to inputs, outputs to tables, with the standard modules between them.
 
+mod agent;
 mod ledger;
 mod sms;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::reference::helps;
-use crate::support::{Bench, CLOCK, HELLO, KAPSULE};
+use crate::support::{Bench, CLOCK, HELLO, KAPSULE, REPOSITORY};
 
 /// Prepares a directory with everything that examples name.
 fn stage() -> Bench {
@@ -34,7 +34,7 @@ fn stage() -> Bench {
     bench.write("names/bob", "Bob");
     let run = ["run", "hello.mod", "--input", "name.txt", "--transcript", "hello.transcript"];
     bench.ok(&run);
-    for name in ["trust", "rank", "transfer", "blocklist"] {
+    for name in ["trust", "rank", "transfer", "blocklist", "agent_logic"] {
         bench.pack_standard(name);
     }
     for (from, to) in [
@@ -60,7 +60,19 @@ fn stage() -> Bench {
     bench.ok(&sms);
     let run = ["run", "blocklist.mod", "--input", "blocklist.input"];
     bench.ok(&[&run[..], &["--output", "blocklist.output"]].concat());
+    stage_agent(&bench);
     bench
+}
+
+/// Copies an agent and its events, and lets it run once.
+fn stage_agent(bench: &Bench) {
+    for (from, to) in [("agent", "agent.toml"), ("1-morning", "monday.toml")] {
+        bench.write(to, fs::read(format!("{REPOSITORY}/examples/06-agent/{from}.toml")).unwrap());
+    }
+    let agent = ["convert", "agent", "agent.toml", "--events", "monday.toml"];
+    bench.ok(&[&agent[..], &["-o", "agent.input"]].concat());
+    let run = ["run", "agent-logic.mod", "--grant", "agent.propose", "--budget", "100"];
+    bench.ok(&[&run[..], &["--input", "agent.input", "--output", "agent.output"]].concat());
 }
 
 fn copy(from: &Path, to: &Path) {

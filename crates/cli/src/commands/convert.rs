@@ -1,5 +1,6 @@
 //! `kapsule convert`
 
+mod agent;
 mod ledger;
 mod sms;
 
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Balances(ledger::BalancesArgs),
     Sms(sms::SmsArgs),
     Verdicts(sms::VerdictsArgs),
+    Agent(agent::AgentArgs),
+    Plan(agent::PlanArgs),
 }
 
 /// Converts ratings in the form of the Bitcoin OTC data set to the input of the trust package
@@ -141,6 +144,8 @@ pub(super) fn run(context: &Context, command: &Command) -> Done {
         Command::Balances(args) => &args.output,
         Command::Sms(args) => &args.output,
         Command::Verdicts(args) => &args.output,
+        Command::Agent(args) => &args.output,
+        Command::Plan(args) => &args.output,
     };
     files::check_writable(output)?;
     if context.ui.json() && files::is_dash(output) {
@@ -156,6 +161,8 @@ pub(super) fn run(context: &Context, command: &Command) -> Done {
         Command::Balances(args) => ledger::balances(context, args)?,
         Command::Sms(args) => sms::convert(context, args)?,
         Command::Verdicts(args) => sms::verdicts(context, args)?,
+        Command::Agent(args) => agent::convert(context, args)?,
+        Command::Plan(args) => agent::plan(context, args)?,
     };
     files::write(&context.ui, output, &bytes)?;
     if context.ui.json() {
