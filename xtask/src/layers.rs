@@ -9,7 +9,7 @@ use crate::tree::Tree;
 use crate::ui;
 
 /// Crates whose output is hashed, signed or proved, in order of their layers.
-pub(crate) const PURE: &[&str] = &["abi", "guest", "format", "meter", "wasi", "engine"];
+pub(crate) const PURE: &[&str] = &["abi", "guest", "format", "meter", "lower", "wasi", "engine"];
 
 /// To which of our crates `from` may point.
 enum Rule {
@@ -25,6 +25,7 @@ const ARROWS: &[(&str, Rule, &str)] = &[
     ("guest", Rule::Only(&["abi"]), "a module knows the contract alone"),
     ("format", Rule::Only(&["abi"]), "readers of files run nothing"),
     ("meter", Rule::Only(&["abi"]), "metering knows no file format"),
+    ("lower", Rule::Only(&["meter", "abi"]), "what a verifier recomputes reads the module alone"),
     ("wasi", Rule::Only(&["abi"]), "the adapter knows no file format"),
     (
         "engine",
@@ -94,6 +95,7 @@ const PURE_USES: &[(&str, &[&str])] = &[
         ],
     ),
     ("meter", &["thiserror", "wasm-encoder", "wasmparser"]),
+    ("lower", &["wasmparser"]),
     ("wasi", &["wasm-encoder", "wasmparser"]),
     ("engine", &["+wasmtime", "blake3", "sha2", "sha3", "thiserror", "wasmi"]),
 ];

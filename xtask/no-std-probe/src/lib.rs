@@ -8,6 +8,7 @@ extern crate kapsule_abi as _;
 extern crate kapsule_engine as _;
 extern crate kapsule_format as _;
 extern crate kapsule_guest as _;
+extern crate kapsule_lower as _;
 extern crate kapsule_meter as _;
 extern crate kapsule_wasi as _;
 
