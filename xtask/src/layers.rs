@@ -70,6 +70,7 @@ const GATES: &[(&str, &[&str])] = &[
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
     ("indicatif", &["cli"]),
+    ("rpassword", &["cli"]),
     ("miette", &["cli"]),
 ];
 

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 
 use kapsule_abi::ErrorCode;
 use kapsule_format::encrypt::{Recipient, generate};
+use zeroize::Zeroizing;
 
 use crate::error::Failure;
 use crate::files;
 use crate::keystore::{KeyName, not_created};
+use crate::passphrase::Protection;
 use crate::paths::Home;
 
 /// Extension of identity files, which are secret.
@@ -29,7 +31,13 @@ pub(crate) struct AgeKey {
 }
 
 /// Creates a key from fresh random bytes and writes its two files, overwriting nothing.
-pub(crate) fn create(home: &Home, name: &KeyName) -> Result<AgeKey, Failure> {
+///
+/// A protected file is one that age tools open as well.
+pub(crate) fn create(
+    home: &Home,
+    name: &KeyName,
+    protection: Option<&Protection>,
+) -> Result<AgeKey, Failure> {
     let directory = home.keys();
     DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(|error| {
         let message = format!("cannot create {}", directory.display());
@@ -37,8 +45,12 @@ pub(crate) fn create(home: &Home, name: &KeyName) -> Result<AgeKey, Failure> {
         Failure::new(ErrorCode::StoreOpen, message, hint).cause(error)
     })?;
     let (secret, recipient) = generate();
-    let (secret_path, public_path) = (path(home, name, SECRET), recipient_file(home, name));
-    files::create_new(&secret_path, 0o600, secret.as_bytes())
+    let (secret_path, public_path) = (identity_file(home, name), recipient_file(home, name));
+    let secret = match protection {
+        Some(protection) => protection.apply(name.as_str(), secret.as_bytes())?.into(),
+        None => Zeroizing::new(secret.as_bytes().to_vec()),
+    };
+    files::create_new(&secret_path, 0o600, &secret)
         .map_err(|error| not_created(&secret_path, &error))?;
     let line = format!("{recipient}\n");
     files::create_new(&public_path, 0o644, line.as_bytes()).map_err(|error| {
@@ -71,6 +83,11 @@ pub(crate) fn identity_files(home: &Home) -> Result<Vec<PathBuf>, Failure> {
     }
     paths.sort();
     Ok(paths)
+}
+
+/// Returns the path of the secret part of a key.
+pub(crate) fn identity_file(home: &Home, name: &KeyName) -> PathBuf {
+    path(home, name, SECRET)
 }
 
 /// Returns the path of the public part of a key.

@@ -14,6 +14,7 @@ mod new;
 mod pack;
 mod package;
 mod policy;
+mod protect;
 mod recipient;
 mod replay;
 mod run;

@@ -23,6 +23,7 @@ use crate::grants::GrantArgs;
 use crate::keystore::{self, KeyStore, StoredIdentity};
 use crate::opening::{self, Files, Opened, TrustArgs};
 use crate::packing::Authoring;
+use crate::passphrase::PassphraseArgs;
 use crate::paths::Home;
 use crate::ui::Ui;
 use crate::{files, interrupt, packing, trustfile};
@@ -159,7 +160,9 @@ impl<'a> Stage<'a> {
         let keys = KeyStore::new(&Home::at(home.path()));
         let create = |name: &str| {
             let name = name.parse().map_err(|cause: String| broken("no key name").cause(cause))?;
-            keys.create(&name, vec![keystore::generate(Suite::Ed25519, opening::now_ms())?])
+            let key = keystore::generate(Suite::Ed25519, opening::now_ms())?;
+            keys.create(&name, vec![key], None)?;
+            keys.load(&name, &PassphraseArgs::default())
         };
         let (author, publisher) = (create("author")?, create("publisher")?);
         let listed = [("author", &author), ("publisher", &publisher)]

@@ -87,6 +87,11 @@ impl Failure {
         Self::new(error.code, message, hint).cause(error)
     }
 
+    /// Tells whether this is the failure of a code.
+    pub(crate) fn is(&self, code: ErrorCode) -> bool {
+        self.kind == Kind::Code(code)
+    }
+
     /// Adds a cause.
     pub(crate) fn cause(mut self, cause: impl ToString) -> Self {
         self.causes.push(cause.to_string());

@@ -20,6 +20,15 @@ pub(crate) fn is_dash(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
+/// Refuses several of these files to be stdin.
+pub(crate) fn check_one_stdin(named: &[Option<&Path>]) -> Result<(), Failure> {
+    if named.iter().flatten().filter(|path| is_dash(path)).count() > 1 {
+        let hint = "give all but one of them as files";
+        return Err(Failure::usage("only one of the files can come from stdin", hint));
+    }
+    Ok(())
+}
+
 /// Names a path in a message.
 pub(crate) fn name(path: &Path) -> String {
     if is_dash(path) { "stdin".to_owned() } else { path.display().to_string() }
@@ -88,11 +97,22 @@ pub(crate) fn write(ui: &Ui, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with_mode(path, 0o666, bytes)
+}
+
+fn replace_with_mode(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     let temporary = temporary_beside(path);
-    create_new(&temporary, 0o666, bytes).and_then(|()| fs::rename(&temporary, path)).inspect_err(
+    create_new(&temporary, mode, bytes).and_then(|()| fs::rename(&temporary, path)).inspect_err(
         // The temporary file is ours alone; if it cannot be removed either, the cause is told.
         |_| drop(fs::remove_file(&temporary)),
     )
+}
+
+/// Puts other bytes into a secret file, which keeps the mode of one.
+///
+/// A reader sees the old bytes or the new ones.
+pub(crate) fn replace_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with_mode(path, 0o600, bytes)
 }
 
 /// Writes one of many results, whole or not at all; a power cut may still take it.

@@ -1,12 +1,15 @@
 //! Who may read: age recipients to encrypt to, and identities that open what is encrypted.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use kapsule_abi::ErrorCode;
-use kapsule_format::encrypt::{Identities, Recipient};
+use kapsule_format::encrypt::{self, Identities, Recipient};
 use kapsule_format::package::Package;
+use zeroize::Zeroizing;
 
 use crate::error::Failure;
+use crate::passphrase::PassphraseArgs;
 use crate::paths::Home;
 use crate::{agekeys, files, keystore};
 
@@ -20,20 +23,55 @@ pub(crate) struct IdentityArgs {
     /// may be repeated
     #[arg(long = "identity", value_name = "FILE")]
     identities: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+    #[arg(skip)]
+    unlocked: Arc<OnceLock<Identities>>,
+}
+
+/// The identities that are at hand.
+#[derive(Default)]
+pub(crate) struct Held {
+    /// Those that no passphrase protects.
+    pub(crate) open: Identities,
+    /// Protected files with their bytes.
+    locked: Vec<(PathBuf, Zeroizing<Vec<u8>>)>,
 }
 
 impl IdentityArgs {
     /// Reads the files named and every `.ageid` of the key directory.
-    pub(crate) fn read(&self) -> Result<Identities, Failure> {
+    pub(crate) fn read(&self) -> Result<Held, Failure> {
         let mut paths = self.identities.clone();
         if let Ok(home) = Home::from_env() {
             paths.extend(agekeys::identity_files(&home)?);
         }
-        let mut identities = Identities::default();
+        let mut held = Held::default();
         for path in paths {
-            identities.extend(read(&path)?);
+            let bytes = keystore::read_secret_file(&path)?;
+            match encrypt::is_protected(&bytes) {
+                true => held.locked.push((path, bytes)),
+                false => held.open.extend(decode(&path, &bytes)?),
+            }
         }
-        Ok(identities)
+        Ok(held)
+    }
+
+    /// Opens the protected identities, for a payload that no other one opens.
+    ///
+    /// One passphrase opens them all; `None` where there are none.
+    pub(crate) fn unlock(&self, held: &Held) -> Result<Option<&Identities>, Failure> {
+        if held.locked.is_empty() {
+            return Ok(None);
+        }
+        if let Some(unlocked) = self.unlocked.get() {
+            return Ok(Some(unlocked));
+        }
+        let mut identities = Identities::default();
+        for (path, bytes) in &held.locked {
+            let plain = self.passphrase.open(&path.display().to_string(), bytes)?;
+            identities.extend(decode(path, &plain)?);
+        }
+        Ok(Some(self.unlocked.get_or_init(|| identities)))
     }
 
     /// Returns the module of a verified package, decrypted if need be.
@@ -58,20 +96,25 @@ impl IdentityArgs {
         if package.manifest().exec.encrypted.is_none() {
             return Ok(package.payload().to_vec());
         }
-        let identities = self.read()?;
-        let module = package.module(Some(&identities)).map_err(|error| refused(&error))?;
-        Ok(module.into_owned())
+        let held = self.read()?;
+        let opened = match package.module(Some(&held.open)) {
+            Err(error) if error.code == ErrorCode::KeyNotHeld => match self.unlock(&held)? {
+                Some(unlocked) => package.module(Some(unlocked)),
+                None => Err(error),
+            },
+            opened => opened,
+        };
+        Ok(opened.map_err(|error| refused(&error))?.into_owned())
     }
 }
 
-fn read(path: &Path) -> Result<Identities, Failure> {
-    let bytes = keystore::read_secret_file(path)?;
+fn decode(path: &Path, bytes: &[u8]) -> Result<Identities, Failure> {
     let refused = |cause: &dyn std::fmt::Display| {
         let hint = "name a file with AGE-SECRET-KEY-1... as `kapsule key recipient NAME` writes it";
         let message = format!("{} is no identity file", path.display());
         Failure::new(ErrorCode::KeyFileForm, message, hint).cause(cause)
     };
-    let text = std::str::from_utf8(&bytes).map_err(|error| refused(&error))?;
+    let text = std::str::from_utf8(bytes).map_err(|error| refused(&error))?;
     Identities::decode(text).map_err(|error| refused(&error))
 }
 

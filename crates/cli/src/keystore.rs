@@ -11,14 +11,19 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use kapsule_abi::{ErrorCode, guard};
-use kapsule_format::DecodeError;
 use kapsule_format::key::{Identity, KeyFile, PublicKey, PublicLine, SecretKey};
 use kapsule_format::key::{Suite, Uses, is_published_test_key};
+use kapsule_format::{DecodeError, encrypt};
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
 use crate::files;
+use crate::passphrase::{PassphraseArgs, Protection};
 use crate::paths::Home;
+use secret_file::Refused;
+
+/// Greatest size of a public file of one key in bytes; one of suite 3 takes about 2,700.
+const PUBLIC_FILE_BYTES_MAX: u64 = 4_096;
 
 /// Greatest length of a key name, that of a label.
 const NAME_BYTES_MAX: usize = 64;
@@ -64,53 +69,75 @@ pub(crate) struct KeyStore {
     directory: PathBuf,
 }
 
-/// A key of the store.
+/// A key of the store, as far as it is seen without a passphrase.
 #[derive(Debug)]
-pub(crate) struct StoredKey {
+pub(crate) struct SeenKey {
     /// Its secret file.
     pub(crate) path: PathBuf,
-    /// What the file holds.
-    pub(crate) file: KeyFile,
+    /// The public key.
+    pub(crate) public: PublicKey,
+    /// The bytes of the secret file as they are.
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
+    /// What the file holds, unless a passphrase protects it.
+    pub(crate) open: Option<KeyFile>,
 }
 
-impl StoredKey {
-    /// Returns the public key.
-    pub(crate) const fn public(&self) -> &PublicKey {
-        self.file.secret.public()
-    }
-}
-
-/// An identity of the store; each of its keys signs.
+/// An identity of the store, as far as it is seen without a passphrase.
+///
+/// The public side of a protected key is what its public file says.
 #[derive(Debug)]
-pub(crate) struct StoredIdentity {
+pub(crate) struct SeenIdentity {
     /// Its name.
     pub(crate) name: KeyName,
     /// Its public side.
     pub(crate) identity: Identity,
     /// Its keys in order of their suite.
-    pub(crate) keys: Vec<StoredKey>,
+    pub(crate) keys: Vec<SeenKey>,
 }
 
-impl StoredIdentity {
-    fn new(name: &KeyName, mut keys: Vec<StoredKey>) -> Result<Self, Failure> {
-        keys.sort_by_key(|key| key.public().suite());
-        let public = keys.iter().map(|key| key.public().clone()).collect();
-        let identity = Identity::new(public).map_err(|error| {
-            let hint = "an identity has one key of a suite at most, and mldsa44 beside another";
-            Failure::decode(format!("the keys of {} are no identity", name.as_str()), &error, hint)
-        })?;
+/// An identity of the store that can sign; each of its keys does.
+#[derive(Debug)]
+pub(crate) struct StoredIdentity {
+    /// Its public side.
+    pub(crate) identity: Identity,
+    /// Its keys in order of their suite.
+    pub(crate) keys: Vec<KeyFile>,
+}
+
+impl SeenIdentity {
+    fn new(name: &KeyName, mut keys: Vec<SeenKey>) -> Result<Self, Failure> {
+        keys.sort_by_key(|key| key.public.suite());
+        let identity = identity(name, keys.iter().map(|key| &key.public))?;
         Ok(Self { name: name.clone(), identity, keys })
     }
 
     /// Returns the key of a suite.
-    pub(crate) fn key(&self, suite: Suite) -> Option<&StoredKey> {
-        self.keys.iter().find(|key| key.public().suite() == suite)
+    pub(crate) fn key(&self, suite: Suite) -> Option<&SeenKey> {
+        self.keys.iter().find(|key| key.public.suite() == suite)
     }
 
     /// Returns the lines that tell others who this is, one for each key.
     pub(crate) fn public_lines(&self) -> Result<String, Failure> {
-        self.keys.iter().map(|key| public_line(&self.name, key.public())).collect()
+        self.keys.iter().map(|key| public_line(&self.name, &key.public)).collect()
     }
+
+    /// Tells whether a passphrase protects a key of it.
+    pub(crate) fn is_protected(&self) -> bool {
+        self.keys.iter().any(|key| key.open.is_none())
+    }
+}
+
+/// Forms the identity of keys in any order.
+fn identity<'a>(
+    name: &KeyName,
+    keys: impl Iterator<Item = &'a PublicKey>,
+) -> Result<Identity, Failure> {
+    let mut keys: Vec<PublicKey> = keys.cloned().collect();
+    keys.sort_by_key(PublicKey::suite);
+    Identity::new(keys).map_err(|error| {
+        let hint = "an identity has one key of a suite at most, and mldsa44 beside another";
+        Failure::decode(format!("the keys of {} are no identity", name.as_str()), &error, hint)
+    })
 }
 
 /// Draws a new secret of a suite from the system.
@@ -143,25 +170,30 @@ impl KeyStore {
         &self,
         name: &KeyName,
         files: Vec<KeyFile>,
-    ) -> Result<StoredIdentity, Failure> {
-        let mut keys: Vec<StoredKey> = Vec::new();
+        protection: Option<&Protection>,
+    ) -> Result<SeenIdentity, Failure> {
+        identity(name, files.iter().map(|file| file.secret.public()))?;
+        let mut keys: Vec<(PathBuf, KeyFile)> = Vec::new();
         for file in files {
             let suite = file.secret.public().suite();
-            let further = suite.is_additive() || keys.iter().any(|key| !is_further(key));
-            let path = self.path(&stem(name, suite, further), "key");
-            keys.push(StoredKey { path, file });
+            let further = suite.is_additive() || keys.iter().any(|(path, _)| !is_further(path));
+            keys.push((self.path(&stem(name, suite, further), "key"), file));
         }
-        let identity = StoredIdentity::new(name, keys)?;
         self.make_directory()?;
-        self.write(name, &identity.keys.iter().collect::<Vec<_>>())?;
-        Ok(identity)
+        self.write(name, &keys, protection)?;
+        self.look(name)
     }
 
     /// Adds a key to an identity, which makes it another identity.
-    pub(crate) fn add(&self, name: &KeyName, file: KeyFile) -> Result<StoredIdentity, Failure> {
-        let mut keys = self.load(name)?.keys;
+    pub(crate) fn add(
+        &self,
+        name: &KeyName,
+        file: KeyFile,
+        protection: Option<&Protection>,
+    ) -> Result<SeenIdentity, Failure> {
+        let keys = self.look(name)?.keys;
         let suite = file.secret.public().suite();
-        if let Some(old) = keys.iter().find(|key| key.public().suite() == suite)
+        if let Some(old) = keys.iter().find(|key| key.public.suite() == suite)
             && guard!("cli.key.one_per_suite", true)
         {
             let message = format!("{} has a key of suite {suite} already", name.as_str());
@@ -170,20 +202,28 @@ impl KeyStore {
                 .cause(format!("found {}", old.path.display())));
         }
         let path = self.path(&stem(name, suite, true), "key");
-        self.write(name, &[&StoredKey { path: path.clone(), file: file.clone() }])?;
-        keys.push(StoredKey { path, file });
-        StoredIdentity::new(name, keys)
+        self.write(name, &[(path, file)], protection)?;
+        self.look(name)
     }
 
     /// Writes a secret file and a public one for each key, or none at all.
-    fn write(&self, name: &KeyName, keys: &[&StoredKey]) -> Result<(), Failure> {
+    fn write(
+        &self,
+        name: &KeyName,
+        keys: &[(PathBuf, KeyFile)],
+        protection: Option<&Protection>,
+    ) -> Result<(), Failure> {
         let mut written = Vec::new();
-        for key in keys {
-            let line = public_line(name, key.public())?;
-            let secret = key.file.encode();
-            let public = key.path.with_extension("pub");
+        for (path, file) in keys {
+            let line = public_line(name, file.secret.public())?;
+            let secret = file.encode();
+            let secret = match protection {
+                Some(protection) => Zeroizing::new(protection.apply(name.as_str(), &secret)?),
+                None => secret,
+            };
+            let public = path.with_extension("pub");
             for (path, mode, bytes) in
-                [(&key.path, 0o600, secret.as_slice()), (&public, 0o644, line.as_bytes())]
+                [(path, 0o600, secret.as_slice()), (&public, 0o644, line.as_bytes())]
             {
                 files::create_new(path, mode, bytes).map_err(|error| {
                     // Half an identity would block the name, and its secrets have signed nothing.
@@ -196,22 +236,30 @@ impl KeyStore {
         Ok(())
     }
 
-    /// Loads an identity and checks every file of it.
-    pub(crate) fn load(&self, name: &KeyName) -> Result<StoredIdentity, Failure> {
-        let mut keys = vec![self.load_key(name, self.path(name.as_str(), "key"))?];
+    /// Returns the secret files of an identity: the first, and each further one that is there.
+    ///
+    /// A public file whose secret is gone counts as well, since an identity that lost a key
+    /// without a word would sign as somebody else.
+    fn secret_files(&self, name: &KeyName) -> Vec<(Option<Suite>, PathBuf)> {
+        let mut files = vec![(None, self.path(name.as_str(), "key"))];
         for suite in Suite::ALL {
             let stem = stem(name, suite, true);
             let (path, public) = (self.path(&stem, "key"), self.path(&stem, "pub"));
-            // A public file whose secret is gone is found as well, since an identity that lost a
-            // key without a word would sign as somebody else.
-            let listed =
-                [&path, &public].into_iter().any(|path| fs::symlink_metadata(path).is_ok());
-            if !listed {
-                continue;
+            if [&path, &public].into_iter().any(|path| fs::symlink_metadata(path).is_ok()) {
+                files.push((Some(suite), path));
             }
-            let key = self.load_key(name, path)?;
-            if guard!("cli.key.file_suite", key.public().suite() != suite) {
-                let found = key.public().suite();
+        }
+        files
+    }
+
+    /// Reads an identity without any passphrase and checks every file of it.
+    pub(crate) fn look(&self, name: &KeyName) -> Result<SeenIdentity, Failure> {
+        let mut keys = Vec::new();
+        for (suite, path) in self.secret_files(name) {
+            let key = look_at(name, path)?;
+            let found = key.public.suite();
+            let other = suite.is_some_and(|suite| suite != found);
+            if guard!("cli.key.file_suite", other) {
                 let cause = format!("{} holds a key of suite {found}", key.path.display());
                 let hint = "rename the file to the suite of its key";
                 let message = format!("key {} cannot be used", name.as_str());
@@ -219,17 +267,22 @@ impl KeyStore {
             }
             keys.push(key);
         }
-        StoredIdentity::new(name, keys)
+        SeenIdentity::new(name, keys)
     }
 
-    /// Loads the key of one file; every secret of the store comes in here.
-    fn load_key(&self, name: &KeyName, path: PathBuf) -> Result<StoredKey, Failure> {
-        let bytes = secret_file::read(&path).map_err(|error| error.into_failure(name, &path))?;
-        let file = KeyFile::decode(&bytes).map_err(|error| {
-            let hint = "restore the file from a copy, or make a key with `kapsule key new NAME`";
-            Failure::decode(format!("key {} cannot be used", name.as_str()), &error, hint)
-        })?;
-        Ok(StoredKey { path, file })
+    /// Loads an identity that signs; a passphrase opens what is protected.
+    pub(crate) fn load(
+        &self,
+        name: &KeyName,
+        passphrase: &PassphraseArgs,
+    ) -> Result<StoredIdentity, Failure> {
+        let seen = self.look(name)?;
+        let open = |key: SeenKey| match key.open {
+            Some(file) => Ok(file),
+            None => unlock(name, &key, passphrase),
+        };
+        let keys = seen.keys.into_iter().map(open).collect::<Result<_, Failure>>()?;
+        Ok(StoredIdentity { identity: seen.identity, keys })
     }
 
     /// Returns the names of the identities, ascending.
@@ -292,6 +345,64 @@ pub(crate) fn read_secret_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failur
     secret_file::read(path).map_err(|error| error.into_failure(&name, path))
 }
 
+/// Reads a file that holds a passphrase, with the checks of key files.
+pub(crate) fn read_passphrase_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    secret_file::read(path).map_err(|error| {
+        let message = format!("cannot read the passphrase file {}", path.display());
+        let private = format!(
+            "make it an ordinary file of yours and run `chmod 600 {0}`, or give \
+                               it by `--passphrase-file - < {0}`",
+            path.display()
+        );
+        match error {
+            Refused::Absent => Failure::usage(message, "name a file that exists, or `-` for stdin"),
+            Refused::Form(found) => Failure::usage(message, "name a readable file").cause(found),
+            Refused::Mode(found) => {
+                Failure::new(ErrorCode::KeyFileMode, message, private).cause(found)
+            }
+        }
+    })
+}
+
+/// Reads the key of one file, as far as it is seen without a passphrase.
+fn look_at(name: &KeyName, path: PathBuf) -> Result<SeenKey, Failure> {
+    let bytes = secret_file::read(&path).map_err(|error| error.into_failure(name, &path))?;
+    if !encrypt::is_protected(&bytes) {
+        let file = decode(name, &bytes)?;
+        return Ok(SeenKey { path, public: file.secret.public().clone(), bytes, open: Some(file) });
+    }
+    let public = path.with_extension("pub");
+    let line = files::read(&public, "public key", PUBLIC_FILE_BYTES_MAX)?;
+    let line = String::from_utf8_lossy(&line).parse::<PublicLine>().map_err(|error| {
+        let hint = "restore the file from a copy; a protected key shows nothing else";
+        Failure::decode(format!("{} is no public key", public.display()), &error, hint)
+    })?;
+    Ok(SeenKey { path, public: line.key().clone(), bytes, open: None })
+}
+
+/// Opens a protected key; every such secret of the store comes in here.
+fn unlock(name: &KeyName, key: &SeenKey, passphrase: &PassphraseArgs) -> Result<KeyFile, Failure> {
+    let plain = passphrase.open(&format!("key {}", name.as_str()), &key.bytes)?;
+    let file = decode(name, &plain)?;
+    // What the key was shown as, and trusted as, is what its public file says.
+    let other = *file.secret.public() != key.public;
+    if guard!("cli.key.public_file", other) {
+        let public = key.path.with_extension("pub");
+        let message = format!("key {} cannot be used", name.as_str());
+        let hint = "restore the public file from a copy";
+        let cause = format!("{} names another key than {}", public.display(), key.path.display());
+        return Err(Failure::new(ErrorCode::KeyFileForm, message, hint).cause(cause));
+    }
+    Ok(file)
+}
+
+fn decode(name: &KeyName, bytes: &[u8]) -> Result<KeyFile, Failure> {
+    KeyFile::decode(bytes).map_err(|error| {
+        let hint = "restore the file from a copy, or make a key with `kapsule key new NAME`";
+        Failure::decode(format!("key {} cannot be used", name.as_str()), &error, hint)
+    })
+}
+
 /// Refuses a key whose secret is published, unless insecure development keys are allowed.
 pub(crate) fn refuse_test_key(key: &PublicKey, insecure_dev: bool) -> Result<(), Failure> {
     let test_key = !insecure_dev && is_published_test_key(key);
@@ -311,9 +422,9 @@ fn stem(name: &KeyName, suite: Suite, further: bool) -> String {
     if further { format!("{}.{suite}", name.as_str()) } else { name.as_str().to_owned() }
 }
 
-/// Tells whether the file of a key is named after its suite.
-fn is_further(key: &StoredKey) -> bool {
-    key.path.file_stem().and_then(|stem| stem.to_str()).and_then(split_suite).is_some()
+/// Tells whether a file of a key is named after its suite.
+fn is_further(path: &Path) -> bool {
+    path.file_stem().and_then(|stem| stem.to_str()).and_then(split_suite).is_some()
 }
 
 fn public_line(name: &KeyName, key: &PublicKey) -> Result<String, Failure> {

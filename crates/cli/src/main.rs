@@ -22,6 +22,7 @@ mod keyimport;
 mod keystore;
 mod opening;
 mod packing;
+mod passphrase;
 mod paths;
 mod scaffold;
 mod settings;

@@ -162,9 +162,21 @@ impl TrustArgs {
             return Ok(first);
         }
         // Only for an encrypted payload are secrets looked for.
-        let identities = self.identities.read()?;
-        options.decrypt = (!identities.is_empty()).then_some(&identities as _);
-        Ok(report(&options))
+        let held = self.identities.read()?;
+        options.decrypt = (!held.open.is_empty()).then_some(&held.open as _);
+        let second = report(&options);
+        let locked =
+            second.result(CheckName::Opened) == Some(CheckResult::NotDone(ErrorCode::KeyNotHeld));
+        if !locked || !self.identities.passphrase.is_available() {
+            return Ok(second);
+        }
+        match self.identities.unlock(&held)? {
+            Some(unlocked) => {
+                options.decrypt = Some(unlocked as _);
+                Ok(report(&options))
+            }
+            None => Ok(second),
+        }
     }
 
     /// Verifies a package that is to be run, and opens it.

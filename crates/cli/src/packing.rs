@@ -139,8 +139,8 @@ pub(crate) fn sign(
 ) -> Result<(), Failure> {
     let message = "the package cannot be signed with this key";
     for key in &signer.keys {
-        if guard!("cli.sign.uses", key.file.uses != Uses::Sign) {
-            let uses = key.file.uses.names().join(", ");
+        if guard!("cli.sign.uses", key.uses != Uses::Sign) {
+            let uses = key.uses.names().join(", ");
             return Err(Failure::new(
                 ErrorCode::KeyFileForm,
                 message,
@@ -148,7 +148,7 @@ pub(crate) fn sign(
             )
             .cause(format!("the key is for {uses} only")));
         }
-        package.sign(scope, &key.file.secret, insecure_dev).map_err(|error| {
+        package.sign(scope, &key.secret, insecure_dev).map_err(|error| {
             let hint = match error.code {
                 ErrorCode::TestKeyRefused => "make a key of your own with `kapsule key new NAME`",
                 ErrorCode::KeyidMismatch => {

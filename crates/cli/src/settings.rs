@@ -22,7 +22,7 @@ const FILE_BYTES_MAX: u64 = 65_536;
 /// One setting.
 #[derive(Debug)]
 pub(crate) struct Setting {
-    /// Name in the file, and of the option.
+    /// Name in the file, and of the option, there with `-` for `_`.
     pub(crate) name: &'static str,
     /// Environment variable.
     pub(crate) variable: &'static str,
@@ -35,6 +35,11 @@ pub(crate) const TABLE: &[Setting] = &[
     Setting { name: "color", variable: "KAPSULE_COLOR", default: "auto" },
     Setting { name: "engine", variable: "KAPSULE_ENGINE", default: "auto" },
     Setting { name: "jobs", variable: "KAPSULE_JOBS", default: "one for each core" },
+    Setting {
+        name: "passphrase_file",
+        variable: "KAPSULE_PASSPHRASE_FILE",
+        default: "ask on a terminal",
+    },
     Setting { name: "require", variable: "KAPSULE_REQUIRE", default: "as the trust file says" },
     Setting { name: "trust", variable: "KAPSULE_TRUST", default: "trust.json beside this file" },
 ];
@@ -174,7 +179,8 @@ fn decode(bytes: &[u8]) -> Result<Vec<(&'static str, String)>, String> {
 /// Refuses a value that its option does not take.
 fn check(values: Vec<(&'static str, String)>) -> Result<Vec<(&'static str, String)>, String> {
     for (name, value) in &values {
-        let arguments = ["kapsule", "config", &format!("--{name}={value}")];
+        let option = name.replace('_', "-");
+        let arguments = ["kapsule", "config", &format!("--{option}={value}")];
         if let Err(error) = crate::cli::definition().try_get_matches_from(arguments) {
             let text = error.render().to_string();
             let first = text.lines().next().unwrap_or_default();

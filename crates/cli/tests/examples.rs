@@ -18,6 +18,9 @@ fn stage() -> Bench {
     bench.ok(&["key", "export", "grace", "--secret", "-o", "second.key"]);
     bench.ok(&["key", "trust", "alice", "-o", "trust.json"]);
     bench.ok(&["key", "recipient", "bob"]);
+    bench.secret("passphrase", "correct horse\n");
+    let henry = ["key", "new", "henry", "--passphrase-file", "passphrase", "--work-factor", "4"];
+    bench.ok(&henry);
     fs::copy(bench.path("home/data/keys/bob.agepub"), bench.path("bob.agepub")).unwrap();
     bench.write("strict.yaml", "limits:\n  fuel: 1000000\n");
     let manifest = "name: hello\nversion: 0.1.0\nauthor: Alice\nentry: hello.wasm\n";

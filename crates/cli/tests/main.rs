@@ -11,6 +11,7 @@ mod examples;
 mod interrupts;
 mod keys;
 mod packages;
+mod passphrases;
 mod policies;
 mod reference;
 mod replays;

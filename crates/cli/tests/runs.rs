@@ -169,7 +169,7 @@ fn unsigned_packages_run_with_a_warning_unless_more_is_required() {
 fn arguments_that_clash_are_refused_before_anything_is_read() {
     let bench = Bench::new();
     let both = ["run", "-", "--input", "-"];
-    bench.fails(&both, 2, "USAGE", "cannot both come from stdin");
+    bench.fails(&both, 2, "USAGE", "only one of the files can come from stdin");
     let two = ["run", "none.mod", "--output", "-", "--transcript", "-"];
     bench.fails(&two, 2, "USAGE", "cannot share stdout");
     let absent = ["run", "none.mod", "--output", "none/out"];

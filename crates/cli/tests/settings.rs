@@ -26,6 +26,7 @@ fn flag_beats_variable_beats_file_beats_default() {
         ("color", "never", "always", "auto"),
         ("engine", "jit", "wasmi", "auto"),
         ("jobs", "3", "2", "1"),
+        ("passphrase_file", "one", "two", "three"),
         ("require", "proof-only", "audit-ready", "policy-enforced"),
         ("trust", "one.json", "two.json", "three.json"),
     ] {
@@ -40,7 +41,8 @@ fn flag_beats_variable_beats_file_beats_default() {
         assert_eq!(told(&ended, name), (variable.into(), "variable".into()));
         let ended = with_variable(&bench, &upper, "", &["config", "--json"]);
         assert_eq!(told(&ended, name), (file.into(), "file".into()), "an empty variable is none");
-        let args = ["config", "--json", &format!("--{name}"), flag];
+        let option = format!("--{}", name.replace('_', "-"));
+        let args = ["config", "--json", &option, flag];
         let ended = with_variable(&bench, &upper, variable, &args);
         assert_eq!(told(&ended, name), (flag.into(), "flag".into()));
     }

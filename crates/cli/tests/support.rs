@@ -207,6 +207,13 @@ impl Bench {
         command
     }
 
+    /// Writes a file that only its owner can read.
+    pub(crate) fn secret(&self, name: &str, text: &str) {
+        self.write(name, text);
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(self.path(name), private).unwrap();
+    }
+
     /// Calls the command.
     pub(crate) fn run(&self, args: &[&str]) -> Ended {
         Ended::of(self.command(KAPSULE).args(args).output().unwrap())

@@ -153,9 +153,16 @@ fn read_plaintext<'a>(
     limit: usize,
 ) -> Option<Zeroizing<Vec<u8>>> {
     let decryptor = age::Decryptor::new_buffered(file).ok()?;
-    let reader = decryptor.decrypt(identities).ok()?;
+    take_plaintext(decryptor.decrypt(identities).ok()?, file.len(), limit)
+}
+
+fn take_plaintext(
+    reader: impl Read,
+    file_bytes: usize,
+    limit: usize,
+) -> Option<Zeroizing<Vec<u8>>> {
     // The plaintext is shorter than the file, so this never grows and leaves no copy behind.
-    let mut plaintext = Zeroizing::new(Vec::with_capacity(limit.min(file.len())));
+    let mut plaintext = Zeroizing::new(Vec::with_capacity(limit.min(file_bytes)));
     reader.take((limit as u64).saturating_add(1)).read_to_end(&mut plaintext).ok()?;
     if guard!("format.encrypt.limit", plaintext.len() > limit) {
         return None;
@@ -202,6 +209,9 @@ pub const WORK_FACTOR_DEFAULT: u8 = 18;
 /// Greatest plaintext of a protected key file in bytes.
 const KEY_FILE_BYTES_MAX: usize = 4_096;
 
+/// Greatest passphrase in bytes; chosen, a line of a terminal holds no more.
+pub const PASSPHRASE_BYTES_MAX: usize = 4_096;
+
 /// A passphrase, wiped when dropped and never printed.
 #[derive(Clone)]
 pub struct Passphrase(SecretString);
@@ -216,10 +226,13 @@ impl Passphrase {
     /// Takes the text as it is.
     ///
     /// # Errors
-    /// E509 for an empty one.
+    /// E509 for an empty one, and for more than 4,096 bytes.
     pub fn new(text: &str) -> Result<Self, DecodeError> {
-        if guard!("format.encrypt.passphrase", text.is_empty()) {
-            return Err(DecodeError::new(ErrorCode::KeyFileForm, "the passphrase is empty"));
+        let bytes = text.len();
+        if guard!("format.encrypt.passphrase", !(1..=PASSPHRASE_BYTES_MAX).contains(&bytes)) {
+            let detail =
+                format!("passphrase of {bytes} bytes, allowed 1 to {PASSPHRASE_BYTES_MAX}");
+            return Err(DecodeError::new(ErrorCode::KeyFileForm, detail));
         }
         Ok(Self(SecretString::from(text.to_string())))
     }
@@ -234,7 +247,7 @@ pub fn is_protected(file: &[u8]) -> bool {
 /// Encrypts the bytes of a key file with a passphrase; takes about a second by default.
 ///
 /// # Errors
-/// E509 for a work factor outside 1 to 20.
+/// E509 for a work factor outside 1 to 20, and for bytes that are protected already.
 pub fn protect(
     bytes: &[u8],
     passphrase: &Passphrase,
@@ -242,7 +255,10 @@ pub fn protect(
 ) -> Result<Vec<u8>, DecodeError> {
     if guard!("format.encrypt.work_factor", !(1..=WORK_FACTOR_MAX).contains(&work_factor)) {
         let detail = format!("work factor {work_factor}, allowed 1 to {WORK_FACTOR_MAX}");
-        return Err(DecodeError::new(ErrorCode::KeyFileForm, detail));
+        return Err(key_file(detail));
+    }
+    if guard!("format.encrypt.protect_twice", is_protected(bytes)) {
+        return Err(key_file("the file is protected already"));
     }
     let mut recipient = age::scrypt::Recipient::new(passphrase.0.clone());
     recipient.set_work_factor(work_factor);
@@ -253,18 +269,34 @@ pub fn protect(
 /// Decrypts a key file that [`protect`] or any age tool made; takes about a second.
 ///
 /// # Errors
-/// E509 for a file without exactly one scrypt stanza of at most work factor 20, and for another
-/// passphrase.
+/// E509 for a file without exactly one scrypt stanza of at most work factor 20, for another
+/// passphrase, and for a plaintext that is protected again or exceeds 4,096 bytes.
 pub fn unprotect(file: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>, DecodeError> {
-    let refuse = |detail: &str| DecodeError::new(ErrorCode::KeyFileForm, detail);
-    let scrypt = age::Decryptor::new_buffered(file).is_ok_and(|found| found.is_scrypt());
-    if guard!("format.encrypt.scrypt", !scrypt) {
-        return Err(refuse("the file is not protected by one passphrase"));
-    }
+    let decryptor = age::Decryptor::new_buffered(file).ok();
+    let scrypt = decryptor.as_ref().is_some_and(age::Decryptor::is_scrypt);
+    let decryptor = match decryptor {
+        Some(decryptor) if !guard!("format.encrypt.scrypt", !scrypt) => decryptor,
+        _ => return Err(key_file("the file is not protected by one passphrase")),
+    };
     let mut identity = age::scrypt::Identity::new(passphrase.0.clone());
     identity.set_max_work_factor(WORK_FACTOR_MAX);
-    let identities = core::iter::once(&identity as &dyn age::Identity);
-    read_plaintext(file, identities, KEY_FILE_BYTES_MAX).ok_or_else(|| {
-        refuse("the passphrase does not open the file, or its work factor is above 20")
-    })
+    let reader = decryptor.decrypt(core::iter::once(&identity as &dyn age::Identity));
+    let reader = reader.map_err(|error| match error {
+        age::DecryptError::ExcessiveWork { required, .. } => {
+            key_file(format!("work factor {required}, allowed 1 to {WORK_FACTOR_MAX}"))
+        }
+        _ => key_file("the passphrase does not open the file"),
+    })?;
+    let plaintext = take_plaintext(reader, file.len(), KEY_FILE_BYTES_MAX);
+    let plaintext = plaintext.ok_or_else(|| {
+        key_file(format!("the file is cut, changed or longer than {KEY_FILE_BYTES_MAX} bytes"))
+    })?;
+    if guard!("format.encrypt.unprotect_twice", is_protected(&plaintext)) {
+        return Err(key_file("the file is protected twice"));
+    }
+    Ok(plaintext)
+}
+
+fn key_file(detail: impl Into<String>) -> DecodeError {
+    DecodeError::new(ErrorCode::KeyFileForm, detail)
 }

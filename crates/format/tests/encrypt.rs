@@ -72,8 +72,34 @@ fn a_passphrase_opens_what_it_protects() {
     assert!(error.detail.contains("one passphrase"), "{error}");
     assert_eq!(Passphrase::new("").unwrap_err().code, ErrorCode::KeyFileForm);
     assert_eq!(format!("{:?}", passphrase("horse")), "Passphrase(..)");
+    let error = protect(&file, &passphrase("horse"), WORK_FACTOR).unwrap_err();
+    assert!(error.detail.contains("already"), "{error}");
+    assert_eq!(Passphrase::new(&"x".repeat(4_097)).unwrap_err().code, ErrorCode::KeyFileForm);
     for factor in [0, 21] {
         let error = protect(b"secret", &passphrase("horse"), factor).unwrap_err();
         assert!(error.detail.contains("allowed 1 to 20"), "{error}");
+    }
+}
+
+/// Every reason has its own words, since all of them have one code.
+#[test]
+fn a_file_that_a_passphrase_does_not_open_is_told_why() {
+    let refused = |name: &str| {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/vectors/keys/reject");
+        let text = std::fs::read_to_string(format!("{path}/protected-{name}.toml")).unwrap();
+        let case: toml::Table = text.parse().unwrap();
+        let bytes = crate::vectors::unhex(case["bytes"].as_str().unwrap());
+        unprotect(&bytes, &passphrase(case["passphrase"].as_str().unwrap())).unwrap_err().detail
+    };
+    for (name, text) in [
+        ("passphrase", "the passphrase does not open the file"),
+        ("work-factor-21", "work factor 21, allowed 1 to 20"),
+        ("recipient", "not protected by one passphrase"),
+        ("two-stanzas", "not protected by one passphrase"),
+        ("twice", "the file is protected twice"),
+        ("cut", "cut, changed or longer than 4096 bytes"),
+        ("long", "cut, changed or longer than 4096 bytes"),
+    ] {
+        assert!(refused(name).contains(text), "{name}: {}", refused(name));
     }
 }

@@ -8,6 +8,7 @@ use crate::cli::Context;
 use crate::error::{Done, Failure};
 use crate::files;
 use crate::keystore::KeyName;
+use crate::passphrase::PassphraseArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,6 +33,8 @@ pub(crate) struct Args {
     /// Key of the author, who signs
     #[arg(long, value_name = "NAME")]
     key: Option<KeyName>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
     /// Let Cargo use no network
     #[arg(long)]
     offline: bool,
@@ -43,7 +46,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     }
     let manifest = manifest(&args.directory)?;
     let payload = building::module(&context.ui, &args.directory, args.offline)?;
-    pack::run(context, &pack::Args::of(manifest, payload, args.output.clone(), args.key.clone()))
+    let (output, key) = (args.output.clone(), args.key.clone());
+    pack::run(context, &pack::Args::of(manifest, payload, output, key, args.passphrase.clone()))
 }
 
 fn manifest(directory: &Path) -> Result<PathBuf, Failure> {

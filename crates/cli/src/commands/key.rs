@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use kapsule_abi::ErrorCode;
+use kapsule_format::encrypt;
 use kapsule_format::key::{Identity, PublicKey, PublicLine, Suite};
 use kapsule_format::trust::Role;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::protect;
 use crate::cli::Context;
 use crate::error::{Done, Failure};
-use crate::keystore::{self, KeyName, KeyStore, StoredIdentity};
+use crate::keystore::{self, KeyName, KeyStore, SeenIdentity};
+use crate::passphrase::{ProtectArgs, Protection};
 use crate::text::{Align, facts, table};
 use crate::{files, keyimport, opening, trustfile};
 
@@ -19,7 +22,8 @@ const NEW_EXAMPLES: &str = "\
 Examples:
   kapsule key new alice
   kapsule key new carol --suite p256
-  kapsule key new dave --suite ed25519 --suite mldsa44 --json";
+  kapsule key new dave --suite ed25519 --suite mldsa44 --json
+  kapsule key new ivan --passphrase-file passphrase";
 const ADD_EXAMPLES: &str = "\
 Examples:
   kapsule key add alice --suite mldsa44";
@@ -65,6 +69,8 @@ const SHOWN_DIGITS: usize = 66;
 pub(crate) enum Command {
     New(NewArgs),
     Add(AddArgs),
+    Protect(protect::ProtectArgs),
+    Unprotect(protect::UnprotectArgs),
     List(ListArgs),
     Show(ShowArgs),
     Import(ImportArgs),
@@ -90,6 +96,8 @@ pub(crate) struct NewArgs {
         default_values_t = [Suite::Ed25519]
     )]
     suites: Vec<Suite>,
+    #[command(flatten)]
+    protect: ProtectArgs,
 }
 
 /// Adds a key of another suite to an identity
@@ -104,6 +112,8 @@ pub(crate) struct AddArgs {
     /// Suite of the new key
     #[arg(long, value_name = "SUITE", value_parser = decode_suite)]
     suite: Suite,
+    #[command(flatten)]
+    protect: ProtectArgs,
 }
 
 /// Lists the keys of the home
@@ -123,8 +133,8 @@ pub(crate) struct ShowArgs {
 
 /// Imports a secret key
 ///
-/// The file is a key file of this command, 64 hex digits (the seed of ed25519 and mldsa44, the
-/// scalar of p256 and secp256k1), or PEM of PKCS#8 or SEC 1 without a password.
+/// The file is a key file of this command, protected or not, 64 hex digits (the seed of ed25519 and
+/// mldsa44, the scalar of p256 and secp256k1), or PEM of PKCS#8 or SEC 1 without a password.
 /// Published test keys are refused.
 #[derive(Debug, clap::Args)]
 #[command(after_help = IMPORT_EXAMPLES)]
@@ -139,6 +149,8 @@ pub(crate) struct ImportArgs {
     /// Add the key to an identity that exists
     #[arg(long)]
     add: bool,
+    #[command(flatten)]
+    protect: ProtectArgs,
     /// Import a published test key, with which anyone can sign
     #[arg(long)]
     insecure_dev: bool,
@@ -147,8 +159,8 @@ pub(crate) struct ImportArgs {
 /// Writes an identity for others, or a copy of a secret
 ///
 /// Without `--secret` one line for each key, which `key trust` takes.
-/// With `--secret` the key file of one key, which `key import` takes; a file has mode 0600 and is
-/// never overwritten.
+/// With `--secret` the key file of one key as it is, protected or not, which `key import` takes; a
+/// file has mode 0600 and is never overwritten.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXPORT_EXAMPLES)]
 pub(crate) struct ExportArgs {
@@ -210,6 +222,8 @@ pub(super) fn run(context: &Context, command: &Command) -> Done {
     match command {
         Command::New(args) => new(context, args),
         Command::Add(args) => add(context, args),
+        Command::Protect(args) => protect::protect(context, args),
+        Command::Unprotect(args) => protect::unprotect(context, args),
         Command::List(_) => list(context),
         Command::Show(args) => show(context, args),
         Command::Import(args) => import(context, args),
@@ -224,7 +238,8 @@ fn new(context: &Context, args: &NewArgs) -> Done {
     let now_ms = opening::now_ms();
     let keys: Result<_, Failure> =
         suites.into_iter().map(|suite| keystore::generate(suite, now_ms)).collect();
-    let identity = context.keys()?.create(&args.name, keys?)?;
+    let protection = args.protect.protection(args.name.as_str())?;
+    let identity = context.keys()?.create(&args.name, keys?, protection.as_ref())?;
     print(context, &identity)?;
     let files = if identity.keys.len() == 1 { "file is" } else { "files are" };
     context.ui.say(&format!(
@@ -235,10 +250,27 @@ fn new(context: &Context, args: &NewArgs) -> Done {
 
 fn add(context: &Context, args: &AddArgs) -> Done {
     let key = keystore::generate(args.suite, opening::now_ms())?;
-    let identity = context.keys()?.add(&args.name, key)?;
+    let keys = context.keys()?;
+    let protection = protection_beside(&keys, &args.name, &args.protect)?;
+    let identity = keys.add(&args.name, key, protection.as_ref())?;
     print(context, &identity)?;
     say_changed(context, &args.name);
     Ok(0)
+}
+
+/// Finds the passphrase for a key that is added to an identity.
+///
+/// One passphrase opens an identity, so the one of a protected identity has to be known.
+fn protection_beside(
+    keys: &KeyStore,
+    name: &KeyName,
+    args: &ProtectArgs,
+) -> Result<Option<Protection>, Failure> {
+    if keys.look(name)?.is_protected() {
+        keys.load(name, &args.passphrase)?;
+        return args.passphrase.choose(name.as_str(), args.cost).map(Some);
+    }
+    args.protection(name.as_str())
 }
 
 fn say_changed(context: &Context, name: &KeyName) {
@@ -249,16 +281,31 @@ fn say_changed(context: &Context, name: &KeyName) {
 }
 
 fn import(context: &Context, args: &ImportArgs) -> Done {
+    files::check_one_stdin(&[Some(&args.file), args.protect.passphrase.file()])?;
     let keys = context.keys()?;
     let bytes = files::read(&args.file, "secret key", IMPORT_BYTES_MAX).map(Zeroizing::new)?;
+    let was_protected = encrypt::is_protected(&bytes);
+    let bytes = match was_protected {
+        true => args.protect.passphrase.open(&files::name(&args.file), &bytes)?,
+        false => bytes,
+    };
     let file = keyimport::read(&bytes, args.suite, opening::now_ms()).map_err(|error| {
         let hint = "name a key file, PEM of PKCS#8 or SEC 1, or 64 hex digits with --suite";
         Failure::decode(format!("{} cannot be imported", files::name(&args.file)), &error, hint)
     })?;
     keystore::refuse_test_key(file.secret.public(), args.insecure_dev)?;
+    let protection = match (args.add, was_protected) {
+        (true, _) => protection_beside(&keys, &args.name, &args.protect)?,
+        // What was protected stays so, by the same passphrase.
+        (false, true) => {
+            let ProtectArgs { passphrase, cost, .. } = &args.protect;
+            Some(passphrase.choose(args.name.as_str(), *cost)?)
+        }
+        (false, false) => args.protect.protection(args.name.as_str())?,
+    };
     let identity = match args.add {
-        true => keys.add(&args.name, file)?,
-        false => keys.create(&args.name, vec![file])?,
+        true => keys.add(&args.name, file, protection.as_ref())?,
+        false => keys.create(&args.name, vec![file], protection.as_ref())?,
     };
     print(context, &identity)?;
     if args.add {
@@ -269,7 +316,7 @@ fn import(context: &Context, args: &ImportArgs) -> Done {
 
 fn export(context: &Context, args: &ExportArgs) -> Done {
     files::check_writable(&args.output)?;
-    let identity = context.keys()?.load(&args.name)?;
+    let identity = context.keys()?.look(&args.name)?;
     if context.ui.json() && files::is_dash(&args.output) {
         let hint = "name a file with -o";
         return Err(Failure::usage("--json and `-o -` both need stdout", hint));
@@ -277,9 +324,9 @@ fn export(context: &Context, args: &ExportArgs) -> Done {
     if args.secret {
         let file = chosen(&identity, args.suite)?;
         if files::is_dash(&args.output) {
-            context.ui.data(&file)?;
+            context.ui.data(file)?;
         } else {
-            files::create_new(&args.output, 0o600, &file)
+            files::create_new(&args.output, 0o600, file)
                 .map_err(|error| keystore::not_created(&args.output, &error))?;
         }
     } else {
@@ -296,14 +343,14 @@ fn export(context: &Context, args: &ExportArgs) -> Done {
     Ok(0)
 }
 
-/// Encodes the key file of the suite that was asked for, or of the only key.
-fn chosen(identity: &StoredIdentity, suite: Option<Suite>) -> Result<Zeroizing<Vec<u8>>, Failure> {
+/// Returns the key file of the suite that was asked for, or of the only key.
+fn chosen(identity: &SeenIdentity, suite: Option<Suite>) -> Result<&[u8], Failure> {
     let key = match (suite, identity.keys.as_slice()) {
         (Some(suite), _) => identity.key(suite),
         (None, [only]) => Some(only),
         (None, _) => {
             let suites: Vec<&str> =
-                identity.keys.iter().map(|key| key.public().suite().name()).collect();
+                identity.keys.iter().map(|key| key.public.suite().name()).collect();
             let hint = format!("choose one of {} with --suite", suites.join(", "));
             let message = format!("{} has {} secrets", identity.name.as_str(), suites.len());
             return Err(Failure::usage(message, hint));
@@ -314,11 +361,11 @@ fn chosen(identity: &StoredIdentity, suite: Option<Suite>) -> Result<Zeroizing<V
         let hint = "show its keys with `kapsule key show NAME`";
         Failure::new(ErrorCode::KeyNotFound, message, hint)
     })?;
-    Ok(key.file.encode())
+    Ok(&key.bytes)
 }
 
 fn show(context: &Context, args: &ShowArgs) -> Done {
-    let identity = context.keys()?.load(&args.name)?;
+    let identity = context.keys()?.look(&args.name)?;
     print(context, &identity)?;
     Ok(0)
 }
@@ -328,7 +375,7 @@ fn list(context: &Context) -> Done {
     let names = keys.names()?;
     let mut rows = Vec::new();
     for name in &names {
-        let found = keys.load(name);
+        let found = keys.look(name);
         if context.ui.json() {
             context.ui.object(&match &found {
                 Ok(identity) => to_json(identity),
@@ -342,7 +389,7 @@ fn list(context: &Context) -> Done {
         let name = name.as_str().to_owned();
         match &found {
             Ok(identity) => {
-                rows.extend(identity.keys.iter().map(|key| vec![name.clone(), shown(key.public())]))
+                rows.extend(identity.keys.iter().map(|key| vec![name.clone(), shown(&key.public)]))
             }
             Err(failure) => rows.push(vec![name, failure.kind.to_string()]),
         }
@@ -367,7 +414,7 @@ fn shown(key: &PublicKey) -> String {
     }
 }
 
-fn print(context: &Context, identity: &StoredIdentity) -> Result<(), Failure> {
+fn print(context: &Context, identity: &SeenIdentity) -> Result<(), Failure> {
     if context.ui.json() {
         return context.ui.object(&to_json(identity));
     }
@@ -376,25 +423,28 @@ fn print(context: &Context, identity: &StoredIdentity) -> Result<(), Failure> {
         ("identity", identity.identity.id().to_string()),
     ];
     for key in &identity.keys {
-        rows.extend([
-            ("public", shown(key.public())),
-            ("key id", key.public().id().to_string()),
-            ("uses", key.file.uses.names().join(", ")),
-            ("created", format!("{} ms since 1970", key.file.created_ms)),
-            ("file", key.path.display().to_string()),
-        ]);
+        rows.extend([("public", shown(&key.public)), ("key id", key.public.id().to_string())]);
+        match &key.open {
+            Some(file) => rows.extend([
+                ("uses", file.uses.names().join(", ")),
+                ("created", format!("{} ms since 1970", file.created_ms)),
+            ]),
+            None => rows.push(("protected", "by a passphrase".to_owned())),
+        }
+        rows.push(("file", key.path.display().to_string()));
     }
     context.ui.text(&facts(&rows))
 }
 
-fn to_json(identity: &StoredIdentity) -> Value {
+fn to_json(identity: &SeenIdentity) -> Value {
     let keys = identity.keys.iter().map(|key| {
         json!({
-            "suite": key.public().suite().name(),
-            "public": key.public().to_string(),
-            "keyid": key.public().id().to_string(),
-            "uses": key.file.uses.names(),
-            "created_ms": key.file.created_ms.to_string(),
+            "suite": key.public.suite().name(),
+            "public": key.public.to_string(),
+            "keyid": key.public.id().to_string(),
+            "uses": key.open.as_ref().map(|file| file.uses.names()),
+            "created_ms": key.open.as_ref().map(|file| file.created_ms.to_string()),
+            "protected": key.open.is_none(),
             "file": key.path.display().to_string(),
         })
     });
@@ -436,7 +486,7 @@ fn find(keys: &KeyStore, name: &str) -> Result<(String, Identity), Failure> {
         let hint = "name a key of `kapsule key list`, or the path of a `.pub` file";
         let parsed = parsed
             .map_err(|cause| Failure::usage(format!("{name:?} names no key"), hint).cause(cause))?;
-        return Ok((name.to_owned(), keys.load(&parsed)?.identity));
+        return Ok((name.to_owned(), keys.look(&parsed)?.identity));
     }
     let bytes = files::read(Path::new(name), "public key", PUBLIC_FILE_BYTES_MAX)?;
     PublicLine::decode_identity(&String::from_utf8_lossy(&bytes)).map_err(|error| {

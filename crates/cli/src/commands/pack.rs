@@ -11,9 +11,10 @@ use serde_json::json;
 
 use crate::cli::Context;
 use crate::error::{Done, Failure};
-use crate::keystore::KeyName;
+use crate::keystore::{KeyName, StoredIdentity};
 use crate::opening::{self, Files};
 use crate::packing::{self, Authoring};
+use crate::passphrase::PassphraseArgs;
 use crate::wasi::WasiArgs;
 use crate::{files, identities};
 
@@ -78,6 +79,8 @@ pub(crate) struct Args {
     #[arg(long = "dep", value_name = "FILE")]
     needed: Vec<PathBuf>,
     #[command(flatten)]
+    passphrase: PassphraseArgs,
+    #[command(flatten)]
     wasi: WasiArgs,
 }
 
@@ -88,6 +91,7 @@ impl Args {
         payload: PathBuf,
         output: Option<PathBuf>,
         key: Option<KeyName>,
+        passphrase: PassphraseArgs,
     ) -> Self {
         Self {
             manifest,
@@ -100,6 +104,7 @@ impl Args {
             dependencies: Vec::new(),
             recipients: Vec::new(),
             needed: Vec::new(),
+            passphrase,
             wasi: WasiArgs::default(),
         }
     }
@@ -113,14 +118,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     if let Some(output) = &args.output {
         files::check_writable(output)?;
     }
-    let author = match args.key.as_ref().or(args.author_key.as_ref()) {
-        Some(name) => Some(context.keys()?.load(name)?),
-        None => None,
-    };
-    let author_keys: Vec<PublicKey> =
-        author.iter().flat_map(|author| author.identity.keys()).cloned().collect();
+    files::check_one_stdin(&[Some(args.manifest.as_path()), args.passphrase.file()])?;
+    let (author, author_keys) = author(context, args)?;
     let mut package = pack(args, &author_keys)?;
-    if let (Some(_), Some(author)) = (&args.key, &author) {
+    if let Some(author) = &author {
         packing::sign(&mut package, Scope::Author, author, false)?;
     }
     let default = || PathBuf::from(format!("{}.mod", package.manifest().name));
@@ -132,6 +133,22 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let bytes = package.encode();
     files::write(&context.ui, &output, &bytes)?;
     report(context, &package, &output, bytes.len())
+}
+
+/// Returns who signs, if anyone does now, and the keys that the manifest names.
+fn author(
+    context: &Context,
+    args: &Args,
+) -> Result<(Option<StoredIdentity>, Vec<PublicKey>), Failure> {
+    if let Some(name) = &args.key {
+        let author = context.keys()?.load(name, &args.passphrase)?;
+        let keys = author.identity.keys().to_vec();
+        return Ok((Some(author), keys));
+    }
+    match &args.author_key {
+        Some(name) => Ok((None, context.keys()?.look(name)?.identity.keys().to_vec())),
+        None => Ok((None, Vec::new())),
+    }
 }
 
 fn pack(args: &Args, author_keys: &[PublicKey]) -> Result<Package, Failure> {

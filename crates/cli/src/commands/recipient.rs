@@ -6,6 +6,7 @@ use crate::agekeys;
 use crate::cli::Context;
 use crate::error::Done;
 use crate::keystore::KeyName;
+use crate::passphrase::ProtectArgs;
 use crate::text::facts;
 
 const EXAMPLES: &str = "\
@@ -24,10 +25,13 @@ Examples:
 pub(crate) struct Args {
     /// Name of the key: letters, digits and `@._-`
     name: KeyName,
+    #[command(flatten)]
+    protect: ProtectArgs,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Done {
-    let key = agekeys::create(&context.home()?, &args.name)?;
+    let protection = args.protect.protection(args.name.as_str())?;
+    let key = agekeys::create(&context.home()?, &args.name, protection.as_ref())?;
     if context.ui.json() {
         context.ui.object(&json!({
             "schema": "kapsule/cli-recipient/1",

@@ -46,11 +46,12 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Done {
-    let named = [Some(&args.package), Some(&args.transcript), args.input.as_ref()];
-    if named.into_iter().flatten().filter(|path| files::is_dash(path)).count() > 1 {
-        let hint = "give all but one of them as files";
-        return Err(Failure::usage("only one of the files can come from stdin", hint));
-    }
+    files::check_one_stdin(&[
+        Some(&args.package),
+        Some(&args.transcript),
+        args.input.as_deref(),
+        args.trust.identities.passphrase.file(),
+    ])?;
     let ui = &context.ui;
     let files = Files::read(&args.package)?;
     let name = files.name();

@@ -178,11 +178,9 @@ fn check(context: &Context, args: &Args) -> Result<(), Failure> {
     for path in [&args.output, &args.transcript].into_iter().flatten() {
         files::check_writable(path)?;
     }
+    let passphrase = args.trust.identities.passphrase.file();
+    files::check_one_stdin(&[Some(&args.package), args.input.as_deref(), passphrase])?;
     let dash = |path: &Option<PathBuf>| path.as_deref().is_some_and(files::is_dash);
-    if dash(&args.input) && files::is_dash(&args.package) {
-        let hint = "give the package or the input as a file";
-        return Err(Failure::usage("package and input cannot both come from stdin", hint));
-    }
     let to_stdout = [context.ui.json(), dash(&args.output), dash(&args.transcript)];
     if to_stdout.iter().filter(|taken| **taken).count() > 1 {
         let hint = "give all but one of them a file";

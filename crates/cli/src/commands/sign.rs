@@ -10,13 +10,15 @@ use crate::cli::Context;
 use crate::error::{Done, Failure};
 use crate::keystore::KeyName;
 use crate::opening::{self, Files};
+use crate::passphrase::PassphraseArgs;
 use crate::{files, packing};
 
 const EXAMPLES: &str = "\
 Examples:
   kapsule sign hello.mod --key alice
   kapsule sign hello.mod --key bob --scope publisher
-  kapsule sign hello.mod --key alice --detached";
+  kapsule sign hello.mod --key alice --detached
+  kapsule sign hello.mod --key henry --scope publisher --passphrase-file passphrase";
 
 /// Signs a package
 ///
@@ -40,6 +42,8 @@ pub(crate) struct Args {
     /// Write envelopes beside the package and leave the package as it is
     #[arg(long)]
     detached: bool,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
     /// Sign with a published test key, which proves nothing
     #[arg(long)]
     insecure_dev: bool,
@@ -54,7 +58,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
         let hint = "name the package file";
         return Err(Failure::usage("a package from stdin cannot be signed in place", hint));
     }
-    let signer = context.keys()?.load(&args.key)?;
+    let signer = context.keys()?.load(&args.key, &args.passphrase)?;
     let mut package = opening::decode(&Files::read(&args.package)?)?;
     packing::sign(&mut package, args.scope, &signer, args.insecure_dev)?;
     let files = if args.detached {

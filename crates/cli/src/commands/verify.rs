@@ -7,6 +7,7 @@ use kapsule_format::verify::{Check, CheckName, CheckResult, ClosureFinding, Leve
 use crate::cli::Context;
 use crate::closure::{self, PackageArgs};
 use crate::error::{Done, Failure};
+use crate::files;
 use crate::opening::{self, Files, Roots, TrustArgs};
 use crate::text::{Align, facts, plain, table};
 use crate::ui::{Tone, Ui};
@@ -41,6 +42,7 @@ pub(crate) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Done {
     let ui = &context.ui;
+    files::check_one_stdin(&[Some(&args.package), args.trust.identities.passphrase.file()])?;
     let roots = args.trust.roots()?;
     let files = Files::read(&args.package)?;
     let progress = (files.bytes().len() > (1 << 24)).then(|| ui.begin("verifying"));

@@ -1,8 +1,16 @@
 //! Group `mod`, cases with an `identity`: verifies and opens an encrypted payload.
 //!
 //! `opened` is the module in hex, or `locked` where the identity does not open the payload.
+//!
+//! Group `keys`, function `protected_key_file`: opens a key file with a `passphrase`.
 
 use super::{Case, Verdict};
+
+/// Without the feature `encrypt` there is no cipher; the case is then not judged.
+#[cfg(not(feature = "encrypt"))]
+pub(crate) fn protected_key_file(case: &Case) -> Verdict {
+    judge(case)
+}
 
 /// Without the feature `encrypt` there is no cipher; the case is then not judged.
 #[cfg(not(feature = "encrypt"))]
@@ -12,7 +20,7 @@ pub(crate) fn judge(case: &Case) -> Verdict {
     let found = kapsule_abi::ErrorCode::ALL.iter().find(|code| code.to_string() == expect);
     match found {
         None => Ok(expect.to_owned()),
-        Some(code) => Err(kapsule_format::DecodeError::new(*code, case.text("detail"))),
+        Some(code) => Err(kapsule_format::DecodeError::new(*code, "not judged")),
     }
 }
 
@@ -48,4 +56,14 @@ pub(crate) fn judge(case: &Case) -> Verdict {
             Err(error)
         }
     }
+}
+
+/// Opens the file and reads the key in it.
+#[cfg(feature = "encrypt")]
+pub(crate) fn protected_key_file(case: &Case) -> Verdict {
+    use kapsule_format::encrypt::{Passphrase, unprotect};
+
+    let passphrase = Passphrase::new(case.text("passphrase"))?;
+    let plain = unprotect(&case.bytes("bytes"), &passphrase)?;
+    super::keys::key_file(&plain)
 }

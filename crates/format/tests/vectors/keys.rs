@@ -33,11 +33,8 @@ pub(crate) fn judge(case: &Case) -> Verdict {
             key.verify(&case.bytes("message"), &case.bytes("signature"))?;
             Ok("valid".to_owned())
         }
-        "key_file" => {
-            let file = KeyFile::decode(case.text("json").as_bytes())?;
-            assert_eq!(file.encode().as_slice(), case.text("json").as_bytes());
-            Ok(format!("{} {:?} {}", file.created_ms, file.uses, file.secret.public()))
-        }
+        "key_file" => key_file(case.text("json").as_bytes()),
+        "protected_key_file" => super::encrypted::protected_key_file(case),
         "pub_line" => {
             let line: PublicLine = case.text("line").parse()?;
             assert_eq!(line.to_string(), case.text("line"));
@@ -49,4 +46,11 @@ pub(crate) fn judge(case: &Case) -> Verdict {
         }
         other => panic!("unknown function {other}"),
     }
+}
+
+/// Reads a key file and prints what it says.
+pub(crate) fn key_file(bytes: &[u8]) -> Verdict {
+    let file = KeyFile::decode(bytes)?;
+    assert_eq!(file.encode().as_slice(), bytes);
+    Ok(format!("{} {:?} {}", file.created_ms, file.uses, file.secret.public()))
 }
