@@ -6,6 +6,7 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 
 use kapsule_abi::{ErrorCode, guard};
 use sha3::{Digest as _, Sha3_256};
@@ -27,6 +28,8 @@ pub(crate) struct Raw<'a> {
     layout: Layout,
     capsule_hash: PackageId,
     core_hash: CoreHash,
+    payload_sha256: OnceCell<Digest>,
+    body_sha256: OnceCell<Digest>,
 }
 
 impl<'a> Raw<'a> {
@@ -37,7 +40,8 @@ impl<'a> Raw<'a> {
         trailer::check_start(rest, body.len())?;
         let capsule_hash = PackageId::new(capsule_hash(body));
         let core_hash = CoreHash::new(core_hash(body, &layout));
-        Ok(Self { file, layout, capsule_hash, core_hash })
+        let (payload_sha256, body_sha256) = (OnceCell::new(), OnceCell::new());
+        Ok(Self { file, layout, capsule_hash, core_hash, payload_sha256, body_sha256 })
     }
 
     pub(super) fn layout(&self) -> &Layout {
@@ -62,6 +66,16 @@ impl<'a> Raw<'a> {
 
     pub(crate) fn payload(&self) -> &'a [u8] {
         &self.file[self.layout.payload()]
+    }
+
+    /// Returns the SHA-256 of the payload, which is hashed once.
+    pub(crate) fn payload_sha256(&self) -> Digest {
+        *self.payload_sha256.get_or_init(|| sha256(self.payload()))
+    }
+
+    /// Returns the SHA-256 of the body, which is hashed once.
+    pub(crate) fn body_sha256(&self) -> Digest {
+        *self.body_sha256.get_or_init(|| sha256(self.body()))
     }
 
     pub(crate) fn depmap(&self) -> &'a [u8] {
@@ -124,7 +138,7 @@ impl<'a> Raw<'a> {
         };
         let payload = self.payload();
         let exec = &manifest.exec;
-        if guard!("format.package.payload_digest", exec.hash != sha256(payload)) {
+        if guard!("format.package.payload_digest", exec.hash != self.payload_sha256()) {
             return differs(ErrorCode::SectionHashMismatch, "the SHA-256 of the payload");
         }
         let policy_hash = sha256(self.policy_bytes());

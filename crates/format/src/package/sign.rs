@@ -22,22 +22,24 @@ struct Source<'a> {
     capsule_hash: PackageId,
     core_hash: CoreHash,
     manifest: &'a Manifest,
+    /// SHA-256 of the payload for the author, of the body for the publisher.
+    subject: Digest,
 }
 
 impl Source<'_> {
     fn statement(&self, scope: Scope) -> Vec<u8> {
         let section = |range| sha256(&self.body[range]);
         let mut predicate: Vec<(&str, Digest)> = [("core_hash", *self.core_hash.digest())].into();
-        let (subject, sha256) = match scope {
+        let subject = match scope {
             Scope::Author => {
                 predicate.push(("depmap_sha256", section(self.layout.depmap())));
                 predicate.push(("manifest_sha256", section(self.layout.manifest())));
                 predicate.push(("policy_sha256", section(self.layout.policy())));
-                ("payload", section(self.layout.payload()))
+                "payload"
             }
             Scope::Publisher => {
                 predicate.push(("capsule_hash", *self.capsule_hash.digest()));
-                ("body", sha256(self.body))
+                "body"
             }
         };
         let mut predicate: BTreeMap<_, _> =
@@ -45,7 +47,7 @@ impl Source<'_> {
         predicate.insert("name".to_string(), self.manifest.name.as_str().into());
         predicate.insert("version".to_string(), self.manifest.version.as_str().into());
         let statement = Statement {
-            subjects: [Subject { name: subject.to_string(), sha256 }].into(),
+            subjects: [Subject { name: subject.to_string(), sha256: self.subject }].into(),
             predicate_type: format!("urn:kapsule:package-{scope}:v1"),
             predicate,
         };
@@ -62,6 +64,10 @@ impl Raw<'_> {
             capsule_hash: self.capsule_hash(),
             core_hash: self.core_hash(),
             manifest,
+            subject: match scope {
+                Scope::Author => self.payload_sha256(),
+                Scope::Publisher => self.body_sha256(),
+            },
         };
         source.statement(scope)
     }
@@ -77,6 +83,10 @@ impl Package {
             capsule_hash: self.capsule_hash,
             core_hash: self.core_hash,
             manifest: &self.manifest,
+            subject: match scope {
+                Scope::Author => sha256(self.payload()),
+                Scope::Publisher => self.body_sha256(),
+            },
         };
         source.statement(scope)
     }

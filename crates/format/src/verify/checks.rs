@@ -157,7 +157,7 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     fn new(raw: &'a Raw<'a>, options: &'a Options<'a>) -> Self {
         let facts = Facts {
-            body_sha256: Some(sha256(raw.body())),
+            body_sha256: Some(raw.body_sha256()),
             capsule_hash: Some(raw.capsule_hash()),
             core_hash: Some(raw.core_hash()),
             insecure_dev: options.insecure_dev,
