@@ -1,5 +1,6 @@
 //! Why a module is refused.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 use kapsule_abi::ErrorCode;
@@ -64,6 +65,18 @@ impl fmt::Display for MeterError {
 }
 
 impl core::error::Error for MeterError {}
+
+impl From<wasmparser::Error> for Box<MeterError> {
+    fn from(error: wasmparser::Error) -> Self {
+        Self::new(error.into())
+    }
+}
+
+impl From<Box<MeterError>> for MeterError {
+    fn from(error: Box<MeterError>) -> Self {
+        *error
+    }
+}
 
 impl From<wasmparser::Error> for MeterError {
     fn from(error: wasmparser::Error) -> Self {

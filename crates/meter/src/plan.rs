@@ -1,6 +1,7 @@
 //! The metering plan: where fuel is charged and how much stack each function takes.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 use kapsule_abi::Hostcall;
 
 use crate::tables::{BLOCK_COST_MAX, DYNAMIC_UNITS_PER_FUEL};
@@ -108,8 +109,10 @@ impl Block {
 
 /// Builds the blocks of one function while its operators are read in order.
 #[derive(Debug)]
-pub(crate) struct Partition {
-    blocks: Vec<Block>,
+pub(crate) struct Partition<'b> {
+    /// The blocks of the functions before, then its own.
+    blocks: &'b mut Vec<Block>,
+    first: usize,
 }
 
 /// A place between operators: before the operator with this index, at this byte offset, inside
@@ -121,45 +124,34 @@ pub(crate) struct Position {
     pub(crate) depth: u32,
 }
 
-impl Position {
-    /// Offset and depth are bounded by the module limit, far below 2^32.
-    pub(crate) fn new(operator: u32, offset: usize, depth: usize) -> Self {
-        let narrow = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-        Self { operator, offset: narrow(offset), depth: narrow(depth) }
-    }
-}
-
-impl Partition {
-    pub(crate) fn new(start: Position) -> Self {
-        Self { blocks: Vec::from([Block::new(start, None)]) }
+impl<'b> Partition<'b> {
+    pub(crate) fn new(blocks: &'b mut Vec<Block>, start: Position) -> Self {
+        let first = blocks.len();
+        blocks.push(Block::new(start, None));
+        Self { blocks, first }
     }
 
-    /// Returns the index of the current block.
+    /// Returns the index of the current block within the function.
     pub(crate) fn current(&self) -> u32 {
         // Fewer than the bytes of the module.
-        u32::try_from(self.blocks.len() - 1).unwrap_or(u32::MAX)
+        u32::try_from(self.blocks.len() - 1 - self.first).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn block(&mut self, index: u32) -> &mut Block {
-        &mut self.blocks[index as usize]
+        &mut self.blocks[self.first + index as usize]
     }
 
-    /// Adds a live operator at `position` to the current block, or to a new one if it is full;
-    /// returns whether it started a new one.
-    pub(crate) fn operator(&mut self, position: Position, cost: u8) -> bool {
-        let current = self.current();
-        let block = self.block(current);
-        match block.cost.checked_add(cost) {
-            Some(sum) => {
-                block.cost = sum;
-                false
-            }
-            None => {
-                self.split(position, None);
-                self.operator(position, cost);
-                true
-            }
-        }
+    pub(crate) fn last(&mut self) -> &mut Block {
+        self.blocks.last_mut().expect("starts with one")
+    }
+
+    /// Adds the cost of a live operator to the current block; `false` if that is full, and the
+    /// operator starts a new one.
+    pub(crate) fn add(&mut self, cost: u8) -> bool {
+        let block = self.last();
+        let sum = block.cost.checked_add(cost);
+        block.cost = sum.unwrap_or(block.cost);
+        sum.is_some()
     }
 
     /// Ends the current block; the next one starts at `position`.
@@ -167,12 +159,16 @@ impl Partition {
         self.blocks.push(Block::new(position, arm_of));
     }
 
-    /// Returns the charges of the plan and the blocks that they come from.
-    pub(crate) fn finish(self) -> (Vec<Charge>, Vec<Block>) {
-        let charges = self.blocks.iter().filter(|block| block.cost > 0).map(|block| {
-            let Position { operator, offset, .. } = block.start;
-            Charge { operator, offset, cost: block.cost }
-        });
-        (charges.collect(), self.blocks)
+    /// Returns the charges of the plan, and which of all blocks they come from.
+    pub(crate) fn finish(self) -> (Vec<Charge>, Range<usize>) {
+        let own = self.first..self.blocks.len();
+        let mut charges = Vec::with_capacity(own.len());
+        charges.extend(self.blocks[own.clone()].iter().filter(|block| block.cost > 0).map(
+            |block| {
+                let Position { operator, offset, .. } = block.start;
+                Charge { operator, offset, cost: block.cost }
+            },
+        ));
+        (charges, own)
     }
 }

@@ -66,30 +66,9 @@ impl FromStr for Profile {
     }
 }
 
-/// Returns the feature that an operator belongs to, or `None` if the profile has it.
-pub(crate) fn operator_feature(operator: &Operator<'_>, profile: Profile) -> Option<&'static str> {
-    let feature = match proposal_of(operator) {
-        Proposal::Integer => return typed_block_feature(operator, profile),
-        Proposal::Float => "float",
-        Proposal::BulkMemory => match operator {
-            Operator::MemoryCopy { .. } | Operator::MemoryFill { .. } => return None,
-            Operator::MemoryInit { .. } | Operator::DataDrop { .. } => "passive-data",
-            _ => "table-mutation",
-        },
-        Proposal::ReferenceTypes => match operator {
-            Operator::TableSet { .. } | Operator::TableGrow { .. } | Operator::TableFill { .. } => {
-                "table-mutation"
-            }
-            _ => "reference-types",
-        },
-        Proposal::Other(name) => proposal_name(name),
-    };
-    outside(feature, profile)
-}
-
 /// The proposals that the profiles take operators from, and the others by name.
 #[derive(Clone, Copy)]
-enum Proposal {
+pub(crate) enum Proposal {
     Integer,
     Float,
     BulkMemory,
@@ -100,7 +79,7 @@ enum Proposal {
 impl Proposal {
     /// Sorts an operator by the names of its proposal and its visitor; evaluated while compiling,
     /// since it would cost more than validating the operator.
-    const fn of(proposal: &'static str, visitor: &str) -> Self {
+    pub(crate) const fn of(proposal: &'static str, visitor: &str) -> Self {
         match proposal.as_bytes() {
             b"mvp" if contains(visitor, b"_f32") || contains(visitor, b"_f64") => Self::Float,
             b"mvp" | b"sign_extension" => Self::Integer,
@@ -109,6 +88,33 @@ impl Proposal {
             b"reference_types" => Self::ReferenceTypes,
             _ => Self::Other(proposal),
         }
+    }
+
+    /// Returns the feature that an operator of this proposal belongs to, or `None` if the profile
+    /// has it.
+    #[inline]
+    pub(crate) fn feature_of(
+        self,
+        operator: &Operator<'_>,
+        profile: Profile,
+    ) -> Option<&'static str> {
+        let feature = match self {
+            Self::Integer => return typed_block_feature(operator, profile),
+            Self::Float => "float",
+            Self::BulkMemory => match operator {
+                Operator::MemoryCopy { .. } | Operator::MemoryFill { .. } => return None,
+                Operator::MemoryInit { .. } | Operator::DataDrop { .. } => "passive-data",
+                _ => "table-mutation",
+            },
+            Self::ReferenceTypes => match operator {
+                Operator::TableSet { .. }
+                | Operator::TableGrow { .. }
+                | Operator::TableFill { .. } => "table-mutation",
+                _ => "reference-types",
+            },
+            Self::Other(name) => proposal_name(name),
+        };
+        outside(feature, profile)
     }
 }
 
@@ -128,6 +134,7 @@ const fn contains(text: &str, part: &[u8; 4]) -> bool {
     false
 }
 
+#[inline]
 fn typed_block_feature(operator: &Operator<'_>, profile: Profile) -> Option<&'static str> {
     match operator {
         Operator::Block { blockty: wasmparser::BlockType::Type(value) }
@@ -402,7 +409,7 @@ fn body_feature(body: &wasmparser::FunctionBody<'_>, profile: Profile) -> Findin
     }
     for operator in body.get_operators_reader()?.into_iter_with_offsets() {
         let (operator, offset) = operator?;
-        if let Some(feature) = operator_feature(&operator, profile) {
+        if let Some(feature) = proposal_of(&operator).feature_of(&operator, profile) {
             return Ok(Some((feature, offset)));
         }
     }

@@ -15,7 +15,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use kapsule_abi::{EXPORT_ABI_VERSION, Hostcall, ValueType};
 use wasm_encoder::{
-    BlockType, CodeSection, ConstExpr, ElementSection, Elements, Encode, ExportKind as WasmExport,
+    BlockType, ConstExpr, ElementSection, Elements, Encode, ExportKind as WasmExport,
     ExportSection, Module, RawSection,
 };
 use wasmparser::ValType;
@@ -125,12 +125,12 @@ impl MeteredModule {
 /// None at present: what `scan` accepted can be rewritten.
 pub(crate) fn rewrite(
     wasm: &[u8],
-    scan: Scan,
+    mut scan: Scan,
     imports: Imports,
 ) -> Result<MeteredModule, MeterError> {
-    let plan = plan_of(&scan, imports);
+    let plan = plan_of(&mut scan, imports);
     let mut types = Types::new(&scan.types);
-    let layout = Layout::new(&scan, &mut types);
+    let layout = Layout::new(&scan, &plan, &mut types);
     let code = code_section(wasm, &scan, &plan, &layout, &mut types);
     let mutable_globals = mutable_globals(&scan);
     let bytes = assemble(wasm, &scan, &layout, &types, &code);
@@ -151,7 +151,7 @@ pub(crate) fn rewrite(
 /// Memory maximum of a module that declares none, in pages: the limit of the profile.
 const PAGES_MAX_DEFAULT: u32 = 1_024;
 
-fn plan_of(scan: &Scan, imports: Imports) -> Plan {
+fn plan_of(scan: &mut Scan, imports: Imports) -> Plan {
     let stubs = match imports {
         Imports::Any => Vec::new(),
         Imports::Kapsule => scan
@@ -161,7 +161,7 @@ fn plan_of(scan: &Scan, imports: Imports) -> Plan {
             .map(StubPlan::new)
             .collect(),
     };
-    Plan { functions: scan.bodies.iter().map(|body| body.plan.clone()).collect(), stubs }
+    Plan { functions: core::mem::take(&mut scan.plans), stubs }
 }
 
 fn entries(scan: &Scan) -> BTreeMap<String, u32> {
@@ -195,29 +195,35 @@ fn code_section(
     plan: &Plan,
     layout: &Layout,
     types: &mut Types,
-) -> CodeSection {
-    let mut code = CodeSection::new();
+) -> Vec<u8> {
+    // Rewritten code has about one and a half times the length.
+    let mut code = Vec::with_capacity(2 * wasm.len());
+    layout.function_count().encode(&mut code);
+    let mut bytes = Vec::new();
     let imports = scan.import_count();
-    for ((index, body), type_index) in (imports..).zip(&scan.bodies).zip(&scan.functions) {
+    let bodies = scan.bodies.iter().zip(&plan.functions);
+    for ((index, (body, plan)), type_index) in (imports..).zip(bodies).zip(&scan.functions) {
         let results =
             if body.branches_out { types.block_type(*type_index) } else { BlockType::Empty };
         let passing = layout.passing(*type_index);
         let params = types.params(*type_index);
-        let function = Function { wasm, scan, body, layout, params, passing, results };
-        code.raw(&function.emit(layout.bare(index)));
+        let function = Function { wasm, scan, body, plan, layout, params, passing, results };
+        bytes.clear();
+        function.emit(layout.bare(index), &mut bytes);
+        bytes.encode(&mut code);
     }
     let globals = &layout.globals;
     match plan.stubs.is_empty() {
         false => {
             for (index, stub) in (0_u32..).zip(&plan.stubs) {
-                code.raw(&routines::stub(index, stub, globals));
+                routines::stub(index, stub, globals).encode(&mut code);
             }
         }
         true => {
             for (index, import) in (0_u32..).zip(&scan.imports) {
                 let passing = layout.passing(import.type_index);
                 let params = types.params(import.type_index);
-                code.raw(&routines::free_stub(index, params, passing, globals));
+                routines::free_stub(index, params, passing, globals).encode(&mut code);
             }
         }
     }
@@ -225,21 +231,15 @@ fn code_section(
     let params = |function| scan.function_type_index(function).map_or(0, |kind| types.params(kind));
     for function in layout.doors.keys() {
         let bare = layout.bare(*function).expect("only a bare function has a door");
-        code.raw(&routines::door(*function, bare, params(*function), globals));
+        routines::door(*function, bare, params(*function), globals).encode(&mut code);
     }
     for function in layout.gates.keys() {
-        code.raw(&routines::gate(layout.in_table(*function), params(*function), globals));
+        routines::gate(layout.in_table(*function), params(*function), globals).encode(&mut code);
     }
     code
 }
 
-fn assemble(
-    wasm: &[u8],
-    scan: &Scan,
-    layout: &Layout,
-    types: &Types,
-    code: &CodeSection,
-) -> Vec<u8> {
+fn assemble(wasm: &[u8], scan: &Scan, layout: &Layout, types: &Types, code: &[u8]) -> Vec<u8> {
     let mut module = Module::new();
     let mut section = |id: u8, extra_count: u32, extra: &[u8]| {
         if let Some(data) = extended(wasm, scan, id, extra_count, extra) {
@@ -258,7 +258,7 @@ fn assemble(
     if !scan.elements.is_empty() {
         module.section(&element_section(scan, layout));
     }
-    module.section(code);
+    module.section(&RawSection { id: 10, data: code });
     if let Some(data) = extended(wasm, scan, 11, 0, &[]) {
         module.section(&RawSection { id: 11, data: &data });
     }

@@ -3,6 +3,8 @@
 mod body;
 mod event;
 mod sections;
+mod step;
+mod visit;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -13,6 +15,7 @@ use wasmparser::{FuncType, FuncValidatorAllocations, GlobalType, Parser, Payload
 pub(crate) use body::Body;
 pub(crate) use event::{Event, EventKind};
 
+use crate::plan::{Block, FunctionPlan};
 use crate::{MeterError, Options, Profile, profile};
 
 /// An imported function.
@@ -64,6 +67,8 @@ pub(crate) struct Scan {
     /// Type index of each defined function.
     pub(crate) functions: Vec<u32>,
     pub(crate) bodies: Vec<Body>,
+    pub(crate) plans: Vec<FunctionPlan>,
+    pub(crate) notes: Notes,
     /// Declared locals of all bodies so far.
     pub(crate) locals_total: u64,
     pub(crate) globals: Vec<GlobalType>,
@@ -77,7 +82,32 @@ pub(crate) struct Scan {
     pub(crate) raw: BTreeMap<u8, RawSection>,
 }
 
+/// What was noted of all bodies, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// The metering blocks, those that cost nothing included.
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Notes {
+    /// Makes room for what most modules of this many bytes need, three times their length.
+    fn for_module(bytes: usize) -> Self {
+        Self { blocks: Vec::with_capacity(bytes / 32), events: Vec::with_capacity(bytes / 8) }
+    }
+}
+
 impl Scan {
+    /// Returns the metering blocks of a body.
+    pub(crate) fn blocks(&self, body: &Body) -> &[Block] {
+        &self.notes.blocks[body.blocks.clone()]
+    }
+
+    /// Returns what the rewriting pass edits in a body, in the order of its operators.
+    pub(crate) fn events(&self, body: &Body) -> &[Event] {
+        &self.notes.events[body.events.clone()]
+    }
+
     /// Returns the type of a function in the function index space.
     pub(crate) fn function_type(&self, function: u32) -> Option<&FuncType> {
         self.types.get(self.function_type_index(function)? as usize)
@@ -116,6 +146,7 @@ fn scan_sections(wasm: &[u8], options: &Options) -> Result<Scan, MeterError> {
     let mut validator = Validator::new_with_features(features);
     let mut allocations = FuncValidatorAllocations::default();
     let mut scan = Scan::default();
+    let mut notes = Notes::for_module(wasm.len());
     for payload in parser.parse_all(wasm) {
         let payload = payload?;
         sections::check_count(&payload, &options.limits)?;
@@ -124,15 +155,18 @@ fn scan_sections(wasm: &[u8], options: &Options) -> Result<Scan, MeterError> {
                 let index = function.index;
                 let mut function = function.into_validator(core::mem::take(&mut allocations));
                 let params = function.len_locals();
-                let body = body::scan_body(&scan, options, &body, &mut function)
-                    .map_err(|error| error.in_function(index))?;
+                let (body, plan) =
+                    body::scan_body(&scan, options, &body, &mut function, &mut notes)
+                        .map_err(|error| error.in_function(index))?;
                 scan.locals_total += u64::from(body.locals - params);
                 scan.bodies.push(body);
+                scan.plans.push(plan);
                 allocations = function.into_allocations();
             }
             _ => sections::read(&mut scan, &payload, options)?,
         }
     }
+    scan.notes = notes;
     Ok(scan)
 }
 
@@ -155,6 +189,12 @@ fn raw_section<T>(payload: &wasmparser::SectionLimited<'_, T>) -> RawSection {
         items: to_usize(payload.original_position()),
         count: payload.count(),
     }
+}
+
+/// Narrows an offset within a module.
+fn to_u32(offset: u64) -> u32 {
+    // Bounded by the module limit, far below 2^32.
+    u32::try_from(offset).unwrap_or(u32::MAX)
 }
 
 /// Converts an offset within a buffer that is in memory.

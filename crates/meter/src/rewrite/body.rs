@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 use wasm_encoder::{BlockType, ValType};
 
-use super::code::{Counters, Writer, declare};
+use super::code::{Counters, Writer, declare_in};
 use super::layout::{Bare, Layout, Passing};
+use crate::plan::{Block, FunctionPlan};
 use crate::scan::{Body, Event, EventKind, Scan};
 
 /// One function of the module.
@@ -13,6 +14,7 @@ pub(super) struct Function<'a> {
     pub(super) wasm: &'a [u8],
     pub(super) scan: &'a Scan,
     pub(super) body: &'a Body,
+    pub(super) plan: &'a FunctionPlan,
     pub(super) layout: &'a Layout,
     pub(super) params: u32,
     pub(super) passing: Passing,
@@ -20,26 +22,33 @@ pub(super) struct Function<'a> {
     pub(super) results: BlockType,
 }
 
-impl Function<'_> {
-    /// Returns the encoded body without its size.
-    pub(super) fn emit(&self, bare: Option<Bare>) -> Vec<u8> {
+impl<'a> Function<'a> {
+    /// Appends the encoded body without its size.
+    pub(super) fn emit(&self, bare: Option<Bare>, bytes: &mut Vec<u8>) {
         let groups = &self.wasm[self.body.local_groups.clone()];
         if bare.is_some() {
-            let mut bytes = declare(self.body.local_group_count, groups, &[]);
-            Emission::new(*self, &mut bytes).copy_bare();
-            return bytes;
+            declare_in(bytes, self.body.local_group_count, groups, &[]);
+            Emission::new(*self, bytes).copy_bare();
+            return;
         }
-        let indirect = |event: &Event| matches!(event.kind, EventKind::CallIndirect(_));
-        let index = self.body.events.iter().any(indirect);
-        let added: &[ValType] = match (self.passing, index) {
+        let added: &[ValType] = match (self.passing, self.body.calls_indirect) {
             (Passing::Carried(_), false) => &[],
             (Passing::Carried(_), true) => &[ValType::I32],
             (Passing::Global, false) => &[ValType::I64, ValType::I32],
             (Passing::Global, true) => &[ValType::I64, ValType::I32, ValType::I32],
         };
-        let mut bytes = declare(self.body.local_group_count, groups, added);
-        Emission::new(*self, &mut bytes).copy_counting();
-        bytes
+        declare_in(bytes, self.body.local_group_count, groups, added);
+        Emission::new(*self, bytes).copy_counting();
+    }
+
+    /// Returns the metering blocks.
+    fn blocks(&self) -> &'a [Block] {
+        self.scan.blocks(self.body)
+    }
+
+    /// Returns what is edited.
+    fn events(&self) -> &'a [Event] {
+        self.scan.events(self.body)
     }
 
     /// Returns the type of a function that is called.
@@ -56,11 +65,12 @@ impl Function<'_> {
 
     /// Tells whether any call needs the height of this function.
     fn raises(&self) -> bool {
-        self.body.events.iter().any(|event| match event.kind {
-            EventKind::Call(function, _) => self.layout.bare(function).is_none(),
-            EventKind::CallIndirect(_) => true,
-            _ => false,
-        })
+        self.plan.calls
+            && self.events().iter().any(|event| match event.kind {
+                EventKind::Call(function, _) => self.layout.bare(function).is_none(),
+                EventKind::CallIndirect(_) => true,
+                _ => false,
+            })
     }
 
     /// Returns for each metering block what is charged at its start.
@@ -69,7 +79,7 @@ impl Function<'_> {
     /// in any case, they are made as one: a quiet block before an `if` with an `else` is paid in
     /// both arms, and a bare function is paid with the quiet beginning of a block that calls it.
     fn charges(&self, entry_defers: bool) -> Vec<u32> {
-        let blocks = &self.body.blocks;
+        let blocks = self.blocks();
         let mut charges: Vec<u32> = Vec::with_capacity(blocks.len());
         let defers = |index: usize| blocks[index].defers && (index > 0 || entry_defers);
         for (index, block) in blocks.iter().enumerate() {
@@ -111,8 +121,7 @@ impl<'a> Emission<'a> {
         };
         // The stop of a height check is one place for the whole function, where what is owed is
         // one number.
-        let entry_defers =
-            function.body.blocks[0].defers && !function.body.events.iter().any(calls_bare);
+        let entry_defers = function.blocks()[0].defers && !function.events().iter().any(calls_bare);
         Self {
             counters: function.counters(),
             copied: function.body.operators.start,
@@ -139,7 +148,7 @@ impl<'a> Emission<'a> {
 
     /// Copies a body that its callers pay for.
     fn copy_bare(mut self) {
-        for event in &self.function.body.events {
+        for event in self.function.events() {
             match event.kind {
                 EventKind::Dead => self.leave_out(event),
                 EventKind::Select => self.select(event),
@@ -154,7 +163,7 @@ impl<'a> Emission<'a> {
     fn copy_counting(mut self) {
         self.enter();
         let body = self.function.body;
-        for event in &body.events {
+        for event in self.function.events() {
             self.place(event);
         }
         // The author's last `end` closes the block around the author's operators, if there is one.
@@ -166,7 +175,7 @@ impl<'a> Emission<'a> {
     }
 
     fn enter(&mut self) {
-        let Function { passing, body, results, .. } = self.function;
+        let Function { passing, body, plan, results, .. } = self.function;
         let entry = if self.entry_defers { 0 } else { self.charges[0] };
         let raised = self.raised;
         let mut writer = self.writer();
@@ -179,9 +188,9 @@ impl<'a> Emission<'a> {
             writer.charge(entry, 1);
         }
         if raised {
-            writer.enter(body.plan.weight, 0);
+            writer.enter(plan.weight, 0);
         } else {
-            writer.check(body.plan.weight, 0);
+            writer.check(plan.weight, 0);
         }
         if body.branches_out {
             writer.sink.block(results);
@@ -209,7 +218,7 @@ impl<'a> Emission<'a> {
             EventKind::LocalGet(_) | EventKind::LocalSet(_) | EventKind::LocalTee(_) => {
                 self.local(event);
             }
-            EventKind::Call(callee, depth) => self.call(event, callee, depth),
+            EventKind::Call(callee, depth) => self.call(event, callee, u32::from(depth)),
             EventKind::CallIndirect(type_index) => self.call_indirect(event, type_index),
             EventKind::Return => {
                 self.leave_out(event);
@@ -244,7 +253,7 @@ impl<'a> Emission<'a> {
         self.copy_to(event.at as usize);
         self.dirty = true;
         self.checked = 0;
-        let block = &self.function.body.blocks[index as usize];
+        let block = &self.function.blocks()[index as usize];
         self.prepaid = index > 0 && block.first_call.is_some();
         // The entry is charged before the height is checked.
         let charge = self.charges[index as usize];
@@ -293,7 +302,7 @@ impl<'a> Emission<'a> {
         }
         if bare.weight > self.checked {
             self.checked = bare.weight;
-            let own = if self.raised { 0 } else { self.function.body.plan.weight };
+            let own = if self.raised { 0 } else { self.function.plan.weight };
             self.writer().check(own + bare.weight, too_high);
         }
         if bare.traps {

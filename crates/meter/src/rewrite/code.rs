@@ -56,14 +56,19 @@ pub(super) fn encode_globals(pages_max: u32) -> Vec<u8> {
 /// Encodes local declarations: `groups` encoded ones, then one for each of `added`.
 pub(super) fn declare(group_count: u32, groups: &[u8], added: &[Wasm]) -> Vec<u8> {
     let mut bytes = Vec::new();
+    declare_in(&mut bytes, group_count, groups, added);
+    bytes
+}
+
+/// Does what [`declare`] does in a buffer that was there.
+pub(super) fn declare_in(bytes: &mut Vec<u8>, group_count: u32, groups: &[u8], added: &[Wasm]) {
     let added_count = u32::try_from(added.len()).expect("a few are added");
-    (group_count + added_count).encode(&mut bytes);
+    (group_count + added_count).encode(bytes);
     bytes.extend_from_slice(groups);
     for local in added {
-        1_u32.encode(&mut bytes);
-        local.encode(&mut bytes);
+        1_u32.encode(bytes);
+        local.encode(bytes);
     }
-    bytes
 }
 
 /// Locals that metering adds to a function.

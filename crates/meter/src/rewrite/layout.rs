@@ -11,6 +11,7 @@ use wasmparser::FuncType;
 use super::code::Globals;
 use super::routines::Routines;
 use super::types::Types;
+use crate::plan::{FunctionPlan, Plan};
 use crate::scan::{Body, EventKind, ExportKind, Scan};
 
 /// How the counters get into a function and back, which its type decides.
@@ -53,14 +54,13 @@ pub(super) struct Bare {
 }
 
 impl Bare {
-    fn new(body: &Body) -> Option<Self> {
-        let charges_once = body.plan.charges.iter().all(|charge| charge.operator == 0);
-        let acts = |kind| matches!(kind, EventKind::Grow | EventKind::Fill | EventKind::Copy);
-        if body.plan.calls || !charges_once || body.events.iter().any(|event| acts(event.kind)) {
+    fn new(body: &Body, plan: &FunctionPlan) -> Option<Self> {
+        let charges_once = plan.charges.iter().all(|charge| charge.operator == 0);
+        if plan.calls || !charges_once || body.calls_routines {
             return None;
         }
-        let cost = body.plan.charges.first().map_or(0, |charge| u32::from(charge.cost));
-        Some(Self { cost, weight: body.plan.weight, traps: body.traps })
+        let cost = plan.charges.first().map_or(0, |charge| u32::from(charge.cost));
+        Some(Self { cost, weight: plan.weight, traps: body.traps })
     }
 }
 
@@ -81,7 +81,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn new(scan: &Scan, types: &mut Types) -> Self {
+    pub(super) fn new(scan: &Scan, plan: &Plan, types: &mut Types) -> Self {
         let count = |length: usize| u32::try_from(length).expect("wasmparser bounds the count");
         let imports = scan.import_count();
         let stubs = imports + count(scan.functions.len());
@@ -98,8 +98,9 @@ impl Layout {
         };
         layout.learn_passings(scan, types);
         let carried = |type_index: &u32| matches!(layout.passing(*type_index), Passing::Carried(_));
-        let bodies = scan.bodies.iter().zip(&scan.functions);
-        let bare = bodies.map(|(body, kind)| Bare::new(body).filter(|_| carried(kind)));
+        let bodies = scan.bodies.iter().zip(&plan.functions).zip(&scan.functions);
+        let bare =
+            bodies.map(|((body, plan), kind)| Bare::new(body, plan).filter(|_| carried(kind)));
         layout.bare = bare.collect();
         layout.place_doors_and_gates(scan);
         layout
@@ -107,7 +108,8 @@ impl Layout {
 
     /// Finds out how functions of each type are called that a function or a call names.
     fn learn_passings(&mut self, scan: &Scan, types: &mut Types) {
-        let events = scan.bodies.iter().flat_map(|body| &body.events);
+        let bodies = scan.bodies.iter().filter(|body| body.calls_indirect);
+        let events = bodies.flat_map(|body| scan.events(body));
         let indirect = events.filter_map(|event| match event.kind {
             EventKind::CallIndirect(type_index) => Some(type_index),
             _ => None,
@@ -140,6 +142,13 @@ impl Layout {
             type_index.is_some_and(|kind| matches!(self.passing(kind), Passing::Carried(_)))
         };
         self.gates = exported.into_iter().filter(carried).zip(first..).collect();
+    }
+
+    /// Returns how many functions the metered module defines.
+    pub(super) fn function_count(&self) -> u32 {
+        let last_gate = self.gates.values().next_back().map(|gate| gate + 1);
+        let last_door = self.doors.values().next_back().map(|door| door + 1);
+        last_gate.or(last_door).unwrap_or(self.routines.end()) - self.imports
     }
 
     /// Returns how functions of a type are called.

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 use kapsule_abi::{Length, ValueType};
-use wasm_encoder::{BlockType, CodeSection, InstructionSink};
+use wasm_encoder::{BlockType, Encode, InstructionSink};
 use wasmparser::ValType;
 
 use super::code::{Counters, Globals, Writer, declare};
@@ -24,7 +24,8 @@ pub(super) struct Routines {
 impl Routines {
     /// Lays out the routines that the module uses, from function index `first` on.
     pub(super) fn after(first: u32, scan: &Scan, types: &mut Types) -> Self {
-        let uses = |kind| scan.bodies.iter().flat_map(|body| &body.events).any(|e| e.kind == kind);
+        let bodies = || scan.bodies.iter().filter(|body| body.calls_routines);
+        let uses = |kind| bodies().flat_map(|body| scan.events(body)).any(|e| e.kind == kind);
         let mut next = first;
         let mut place = |used: bool, params: &[ValType], results: &[ValType]| {
             used.then(|| {
@@ -62,19 +63,21 @@ impl Routines {
     }
 
     /// Appends the routines to the code section in layout order.
-    pub(super) fn emit(&self, section: &mut CodeSection, globals: &Globals) {
+    pub(super) fn emit(&self, section: &mut Vec<u8>, globals: &Globals) {
         if self.grow.is_some() {
-            section.raw(&grow(globals));
+            grow(globals).encode(section);
         }
         if self.fill.is_some() {
-            section.raw(&bulk(globals, |sink| {
+            let fill = bulk(globals, |sink| {
                 sink.memory_fill(0);
-            }));
+            });
+            fill.encode(section);
         }
         if self.copy.is_some() {
-            section.raw(&bulk(globals, |sink| {
+            let copy = bulk(globals, |sink| {
                 sink.memory_copy(0, 0);
-            }));
+            });
+            copy.encode(section);
         }
     }
 }

@@ -3,12 +3,13 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 use kapsule_abi::guard;
-use wasmparser::{BlockType, FuncValidator, FunctionBody, Operator, ValType, WasmModuleResources};
+use wasmparser::{BlockType, FuncValidator, FunctionBody, ValType, WasmModuleResources};
 
-use super::event::{Effect, Event, EventKind};
-use super::{Scan, check_feature, to_usize};
-use crate::plan::{Block, FunctionPlan, Partition, Position};
-use crate::tables::{operator_cost, stack_1};
+use super::event::{Event, EventKind};
+use super::step::{Act, Effect, Step};
+use super::{Notes, Scan, check_feature, to_u32, to_usize, visit};
+use crate::plan::{FunctionPlan, Partition, Position};
+use crate::tables::stack_1;
 use crate::{MeterError, Options, profile};
 
 /// What is known of one body.
@@ -21,10 +22,14 @@ pub(crate) struct Body {
     pub(crate) operators: Range<usize>,
     /// Parameters and declared locals.
     pub(crate) locals: u32,
-    pub(crate) plan: FunctionPlan,
-    /// The metering blocks, those that cost nothing included.
-    pub(crate) blocks: Vec<Block>,
-    pub(crate) events: Vec<Event>,
+    /// Its metering blocks among those of the module.
+    pub(crate) blocks: Range<usize>,
+    /// Its events among those of the module.
+    pub(crate) events: Range<usize>,
+    /// Whether live code calls through the table.
+    pub(crate) calls_indirect: bool,
+    /// Whether live code grows, fills or copies memory.
+    pub(crate) calls_routines: bool,
     /// Whether a live operator may trap.
     pub(crate) traps: bool,
     /// Whether a live branch leaves the function.
@@ -39,46 +44,47 @@ pub(super) fn scan_body<R: WasmModuleResources>(
     options: &Options,
     body: &FunctionBody<'_>,
     validator: &mut FuncValidator<R>,
-) -> Result<Body, MeterError> {
+    notes: &mut Notes,
+) -> Result<(Body, FunctionPlan), MeterError> {
     let params = validator.len_locals();
     let (local_groups, local_group_count) = define_locals(scan, options, body, validator)?;
     let locals = validator.len_locals();
     let range = body.range();
-    let mut reader = body.get_operators_reader()?;
-    let start = to_usize(reader.original_position());
-    let mut walk = Walk::new(scan, options, start, params);
+    let mut reader = body.get_binary_reader_for_operators()?;
+    let start = reader.original_position();
+    let first_event = notes.events.len();
+    let mut walk = Walk::new(scan, options, to_u32(start), params, notes);
+    let mut at = to_u32(start);
     while !reader.eof() {
-        let (operator, offset) = reader.read_with_offset()?;
-        check_feature(
-            profile::operator_feature(&operator, options.profile),
-            options.profile,
-            offset,
-        )?;
-        validator.op(offset, &operator)?;
-        let next = to_usize(reader.original_position());
-        walk.step(&operator, to_usize(offset)..next, validator.operand_stack_height())?;
+        let step = visit::next(&mut reader, validator, options.profile)?;
+        let next = to_u32(reader.original_position());
+        walk.step(step, at..next, validator.operand_stack_height())?;
+        at = next;
     }
-    reader.finish()?;
+    visit::finish(&reader, validator)?;
     let weight = stack_1::frame_weight(params, locals.saturating_sub(params), walk.height);
     if guard!("meter.limit.frame-weight", weight > options.limits.frame_weight) {
         let allowed = u64::from(options.limits.frame_weight);
         return Err(MeterError::limit("frame weight", u64::from(weight), allowed).at(range.start));
     }
-    let operators = start..to_usize(range.end);
-    let constant = walk.constant();
-    let (charges, blocks) = walk.partition.finish();
-    Ok(Body {
+    let plan = FunctionPlan { weight, calls: walk.calls, charges: Vec::new() };
+    let mut body = Body {
         local_groups,
         local_group_count,
-        operators,
+        operators: to_usize(start)..to_usize(range.end),
         locals,
-        plan: FunctionPlan { weight, calls: walk.calls, charges },
-        blocks,
-        events: walk.events,
+        blocks: 0..0,
+        events: 0..0,
+        calls_indirect: walk.calls_indirect,
+        calls_routines: walk.calls_routines,
         traps: walk.traps,
         branches_out: walk.branches_out,
-        constant,
-    })
+        constant: walk.constant(),
+    };
+    let (charges, blocks) = walk.partition.finish();
+    body.blocks = blocks;
+    body.events = first_event..notes.events.len();
+    Ok((body, FunctionPlan { charges, ..plan }))
 }
 
 fn define_locals<R: WasmModuleResources>(
@@ -120,16 +126,18 @@ struct Walk<'a> {
     /// Whether control can reach the next operator, by structure alone.
     live: bool,
     /// Where the operators start that control cannot reach, while `live` is false.
-    dead_from: usize,
+    dead_from: u32,
     operator: u32,
     height: u32,
     calls: bool,
+    calls_indirect: bool,
+    calls_routines: bool,
     /// A trap of the current block was noted, and the counter has not changed since.
     trap_noted: bool,
     traps: bool,
     branches_out: bool,
-    partition: Partition,
-    events: Vec<Event>,
+    partition: Partition<'a>,
+    events: &'a mut Vec<Event>,
     constant: Constant,
 }
 
@@ -152,7 +160,15 @@ enum Constant {
 }
 
 impl<'a> Walk<'a> {
-    fn new(scan: &'a Scan, options: &'a Options, start: usize, params: u32) -> Self {
+    fn new(
+        scan: &'a Scan,
+        options: &'a Options,
+        start: u32,
+        params: u32,
+        notes: &'a mut Notes,
+    ) -> Self {
+        let Notes { blocks, events } = notes;
+        events.push(Event::new(start..start, EventKind::Block(0)));
         Self {
             scan,
             options,
@@ -163,46 +179,42 @@ impl<'a> Walk<'a> {
             operator: 0,
             height: 0,
             calls: false,
+            calls_indirect: false,
+            calls_routines: false,
             trap_noted: false,
             traps: false,
             branches_out: false,
-            partition: Partition::new(Position::new(0, start, 0)),
-            events: Vec::from([Event::new(start..start, EventKind::Block(0))]),
+            partition: Partition::new(blocks, Position { offset: start, ..Position::default() }),
+            events,
             constant: Constant::Start,
         }
     }
 
     /// Takes one validated operator; `height` is the operand height after it.
-    fn step(
-        &mut self,
-        operator: &Operator<'_>,
-        bytes: Range<usize>,
-        height: u32,
-    ) -> Result<(), MeterError> {
-        let here = Position::new(self.operator, bytes.start, self.frames.len());
-        self.operator += 1;
-        self.watch_constant(operator);
+    fn step(&mut self, step: Step, bytes: Range<u32>, height: u32) -> Result<(), MeterError> {
+        self.watch_constant(step.act);
         if self.live {
-            if self.partition.operator(here, operator_cost(operator)) {
-                self.note_block(bytes.start);
+            if !self.partition.add(step.cost) {
+                self.split(bytes.start, None);
+                self.partition.add(step.cost);
             }
-            self.note(operator, bytes.clone());
+            self.note(step, bytes.clone());
         }
-        match operator {
-            Operator::BrTable { targets } => self.check_targets(targets.len(), bytes.start)?,
-            Operator::Block { .. } => self.open(bytes.start, None)?,
-            Operator::Loop { .. } => {
+        self.operator += 1;
+        match step.act {
+            Act::BranchTable { targets, .. } => self.check_targets(targets, bytes.start)?,
+            Act::Block(_) => self.open(bytes.start, None)?,
+            Act::Loop(_) => {
                 self.open(bytes.start, None)?;
                 self.split(bytes.end, None);
             }
-            Operator::If { .. } => {
-                let current = self.partition.current();
-                let quiet = self.live && self.partition.block(current).quiet;
-                let quiet_before = quiet.then_some(current);
+            Act::If(_) => {
+                let quiet = self.live && self.partition.last().quiet;
+                let quiet_before = quiet.then_some(self.partition.current());
                 self.open(bytes.start, quiet_before)?;
                 self.split(bytes.end, quiet_before);
             }
-            Operator::Else => {
+            Act::Else => {
                 let frame = self.frames.last().copied();
                 self.revive(frame.is_none_or(|frame| frame.live), bytes.start);
                 let quiet_before = frame.and_then(|frame| frame.quiet_before);
@@ -211,7 +223,7 @@ impl<'a> Walk<'a> {
                 }
                 self.split(bytes.end, quiet_before);
             }
-            Operator::End => {
+            Act::End => {
                 let frame = self.frames.pop();
                 self.revive(frame.is_none_or(|frame| frame.live), bytes.start);
                 // Nothing follows the end of the function.
@@ -224,14 +236,11 @@ impl<'a> Walk<'a> {
         if self.live {
             self.height = self.height.max(height);
         }
-        if matches!(
-            operator,
-            Operator::Br { .. }
-                | Operator::BrTable { .. }
-                | Operator::Return
-                | Operator::Unreachable
-        ) && self.live
-        {
+        let leaves = matches!(
+            step.act,
+            Act::Branch(_) | Act::BranchTable { .. } | Act::Return | Act::Unreachable
+        );
+        if leaves && self.live {
             self.live = false;
             self.dead_from = bytes.end;
         }
@@ -239,120 +248,121 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes on, behind an `else` or `end` at byte `at`, with what its construct was reached with.
-    fn revive(&mut self, live: bool, at: usize) {
+    fn revive(&mut self, live: bool, at: u32) {
         if live && !self.live && self.dead_from < at {
             self.events.push(Event::new(self.dead_from..at, EventKind::Dead));
         }
         self.live = live;
     }
 
-    fn open(&mut self, offset: usize, quiet_before: Option<u32>) -> Result<(), MeterError> {
+    fn open(&mut self, offset: u32, quiet_before: Option<u32>) -> Result<(), MeterError> {
         self.frames.push(Frame { live: self.live, quiet_before });
         let nesting = self.frames.len() as u64;
         let allowed = u64::from(self.options.limits.nesting);
         if guard!("meter.limit.nesting", nesting > allowed) {
-            return Err(MeterError::limit("nested blocks", nesting, allowed).at(offset as u64));
+            return Err(MeterError::limit("nested blocks", nesting, allowed).at(u64::from(offset)));
         }
         Ok(())
     }
 
-    fn check_targets(&self, found: u32, offset: usize) -> Result<(), MeterError> {
+    fn check_targets(&self, found: u32, offset: u32) -> Result<(), MeterError> {
         let allowed = self.options.limits.branch_targets;
         if guard!("meter.limit.branch-targets", found > allowed) {
             let (found, allowed) = (u64::from(found), u64::from(allowed));
-            return Err(MeterError::limit("branch table targets", found, allowed).at(offset as u64));
+            return Err(
+                MeterError::limit("branch table targets", found, allowed).at(u64::from(offset))
+            );
         }
         Ok(())
     }
 
     /// Starts a block with the operator that follows, at byte `next`.
-    fn split(&mut self, next: usize, arm_of: Option<u32>) {
+    fn split(&mut self, next: u32, arm_of: Option<u32>) {
         if self.live {
-            let position = Position::new(self.operator, next, self.frames.len());
+            let depth = self.depth();
+            let position = Position { operator: self.operator, offset: next, depth };
             self.partition.split(position, arm_of);
             self.note_block(next);
         }
     }
 
-    fn note_block(&mut self, at: usize) {
+    fn note_block(&mut self, at: u32) {
         let index = self.partition.current();
         self.events.push(Event::new(at..at, EventKind::Block(index)));
         self.trap_noted = false;
     }
 
     /// Notes what a live operator does, and that it is to be edited.
-    fn note(&mut self, operator: &Operator<'_>, bytes: Range<usize>) {
-        let effect = Effect::of(operator);
+    fn note(&mut self, step: Step, bytes: Range<u32>) {
+        let Step { effect, act, .. } = step;
         if matches!(effect, Effect::Trap | Effect::TrapOrCall) && !self.trap_noted {
             self.events.push(Event::new(bytes.start..bytes.start, EventKind::MayTrap));
             self.trap_noted = true;
             self.traps = true;
         }
-        if let Some(kind) = self.edit(operator) {
+        if let Some(kind) = self.edit(act) {
             self.events.push(Event::new(bytes, kind));
+        }
+        if effect == Effect::None {
+            return;
         }
         if matches!(effect, Effect::Call | Effect::TrapOrCall) {
             self.trap_noted = false;
         }
-        if matches!(effect, Effect::Branch) {
-            self.note_branch(operator);
+        self.note_branch(act);
+        let block = self.partition.last();
+        if let (Act::Call(function), true) = (act, block.quiet) {
+            block.first_call = Some(function);
         }
-        let current = self.partition.current();
-        let block = self.partition.block(current);
-        if let (Operator::Call { function_index }, true) = (operator, block.quiet) {
-            block.first_call = Some(*function_index);
-        }
-        block.quiet &= effect == Effect::None;
+        block.quiet = false;
     }
 
-    fn note_branch(&mut self, operator: &Operator<'_>) {
-        let out = self.frames.len();
-        let leaves = |depth: u32| depth as usize == out;
-        self.branches_out |= match operator {
-            Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => {
-                leaves(*relative_depth)
-            }
-            Operator::BrTable { targets } => {
-                leaves(targets.default()) || targets.targets().any(|t| t.is_ok_and(leaves))
-            }
-            _ => false,
+    fn note_branch(&mut self, act: Act) {
+        let outermost = match act {
+            Act::Branch(depth) | Act::BranchIf(depth) => depth,
+            Act::BranchTable { outermost, .. } => outermost,
+            _ => return,
         };
+        self.branches_out |= outermost == self.depth();
     }
 
     /// Returns how the rewriting pass treats a live operator that it does not just copy.
-    fn edit(&mut self, operator: &Operator<'_>) -> Option<EventKind> {
-        Some(match operator {
-            Operator::LocalGet { local_index } if *local_index >= self.params => {
-                EventKind::LocalGet(*local_index)
-            }
-            Operator::LocalSet { local_index } if *local_index >= self.params => {
-                EventKind::LocalSet(*local_index)
-            }
-            Operator::LocalTee { local_index } if *local_index >= self.params => {
-                EventKind::LocalTee(*local_index)
-            }
-            Operator::Return => EventKind::Return,
-            Operator::MemoryGrow { .. } => EventKind::Grow,
-            Operator::MemoryFill { .. } => EventKind::Fill,
-            Operator::MemoryCopy { .. } => EventKind::Copy,
-            Operator::Select => EventKind::Select,
-            Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty }
-                if self.has_params(*blockty) =>
-            {
+    fn edit(&mut self, act: Act) -> Option<EventKind> {
+        Some(match act {
+            Act::LocalGet(local) if local >= self.params => EventKind::LocalGet(local),
+            Act::LocalSet(local) if local >= self.params => EventKind::LocalSet(local),
+            Act::LocalTee(local) if local >= self.params => EventKind::LocalTee(local),
+            Act::Return => EventKind::Return,
+            Act::Grow => self.routine(EventKind::Grow),
+            Act::Fill => self.routine(EventKind::Fill),
+            Act::Copy => self.routine(EventKind::Copy),
+            Act::Select => EventKind::Select,
+            Act::FarStore => EventKind::Separate,
+            Act::Block(kind) | Act::Loop(kind) | Act::If(kind) if self.has_params(kind) => {
                 EventKind::Separate
             }
-            operator if is_far_store(operator) => EventKind::Separate,
-            Operator::CallIndirect { type_index, .. } => {
+            Act::CallIndirect(type_index) => {
                 self.calls = true;
-                EventKind::CallIndirect(*type_index)
+                self.calls_indirect = true;
+                EventKind::CallIndirect(type_index)
             }
-            Operator::Call { function_index } => {
+            Act::Call(function) => {
                 self.calls = true;
-                let depth = u32::try_from(self.frames.len()).unwrap_or(u32::MAX);
-                EventKind::Call(*function_index, depth)
+                // Bounded by the nesting limit, far below 2^16.
+                EventKind::Call(function, u16::try_from(self.depth()).unwrap_or(u16::MAX))
             }
             _ => return None,
         })
+    }
+
+    fn routine(&mut self, kind: EventKind) -> EventKind {
+        self.calls_routines = true;
+        kind
+    }
+
+    /// Returns how many blocks are open.
+    fn depth(&self) -> u32 {
+        u32::try_from(self.frames.len()).unwrap_or(u32::MAX)
     }
 
     fn has_params(&self, block: BlockType) -> bool {
@@ -364,11 +374,11 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn watch_constant(&mut self, operator: &Operator<'_>) {
-        self.constant = match (self.constant, operator) {
-            (Constant::Start, Operator::I32Const { value }) => Constant::Value(*value),
-            (Constant::Value(value), Operator::Return) => Constant::Value(value),
-            (Constant::Value(value), Operator::End) => Constant::Ended(value),
+    fn watch_constant(&mut self, act: Act) {
+        self.constant = match (self.constant, act) {
+            (Constant::Start, Act::Constant(value)) => Constant::Value(value),
+            (Constant::Value(value), Act::Return) => Constant::Value(value),
+            (Constant::Value(value), Act::End) => Constant::Ended(value),
             _ => Constant::Other,
         };
     }
@@ -378,19 +388,5 @@ impl<'a> Walk<'a> {
             Constant::Ended(value) => Some(value),
             _ => None,
         }
-    }
-}
-
-/// Tells whether an operator stores an integer at an offset that 16 bits do not hold.
-fn is_far_store(operator: &Operator<'_>) -> bool {
-    match operator {
-        Operator::I32Store { memarg }
-        | Operator::I32Store8 { memarg }
-        | Operator::I32Store16 { memarg }
-        | Operator::I64Store { memarg }
-        | Operator::I64Store8 { memarg }
-        | Operator::I64Store16 { memarg }
-        | Operator::I64Store32 { memarg } => memarg.offset > u64::from(u16::MAX),
-        _ => false,
     }
 }

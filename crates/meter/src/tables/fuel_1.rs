@@ -24,6 +24,7 @@ pub const DYNAMIC_UNITS_PER_FUEL: u32 = 8;
 /// # Spec
 /// `spec/fuel.md` section 2.
 #[must_use]
+#[inline]
 pub const fn operator_cost(operator: &Operator<'_>) -> u8 {
     match operator {
         Operator::Nop
