@@ -3,9 +3,11 @@
 use crate::failure::Failure;
 use crate::tree::Tree;
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often a program under a time limit is looked at.
@@ -92,7 +94,7 @@ pub(crate) fn tee(
 
 /// What is known about a program that ran under a time limit.
 pub(crate) struct Finished {
-    /// How it ended; `None` if it was stopped at the limit.
+    /// How it ended; `None` if it was stopped.
     pub(crate) status: Option<ExitStatus>,
     /// What it wrote to standard output.
     pub(crate) stdout: String,
@@ -107,8 +109,13 @@ impl Finished {
     }
 }
 
-/// Runs the program for at most `limit`, without showing its output.
-pub(crate) fn limited(command: &mut Command, limit: Duration) -> Result<Finished, Failure> {
+/// Runs the program for at most `limit`, without showing its output, and stops it as soon as it
+/// writes a line to standard output that is `enough`.
+pub(crate) fn limited(
+    command: &mut Command,
+    limit: Duration,
+    enough: fn(&str) -> bool,
+) -> Result<Finished, Failure> {
     let line = line_of(command);
     let started = Instant::now();
     let mut child = command
@@ -116,30 +123,34 @@ pub(crate) fn limited(command: &mut Command, limit: Duration) -> Result<Finished
         .stderr(Stdio::null())
         .spawn()
         .map_err(|error| not_started(&line, &error))?;
-    let reader = child.stdout.take().map(|mut stdout| {
+    let told = Arc::new(AtomicBool::new(false));
+    let reader = child.stdout.take().map(|stdout| {
+        let told = Arc::clone(&told);
         std::thread::spawn(move || {
-            let mut bytes = Vec::new();
+            let mut text = String::new();
             // A pipe that breaks leaves us with what came before.
-            let _ = stdout.read_to_end(&mut bytes);
-            String::from_utf8_lossy(&bytes).into_owned()
+            for bytes in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&bytes);
+                told.fetch_or(enough(&line), Ordering::Relaxed);
+                text.push_str(&line);
+                text.push('\n');
+            }
+            text
         })
     });
-    let status = wait(&mut child, started, limit).map_err(|error| not_started(&line, &error))?;
+    let stop = || told.load(Ordering::Relaxed) || started.elapsed() > limit;
+    let status = wait(&mut child, stop).map_err(|error| not_started(&line, &error))?;
     let stdout = reader.and_then(|reader| reader.join().ok()).unwrap_or_default();
     Ok(Finished { status, stdout, elapsed: started.elapsed() })
 }
 
-/// Waits until the program ends, or stops it at the limit and returns `None`.
-fn wait(
-    child: &mut Child,
-    started: Instant,
-    limit: Duration,
-) -> std::io::Result<Option<ExitStatus>> {
+/// Waits until the program ends, or stops it when that is asked for and returns `None`.
+fn wait(child: &mut Child, stop: impl Fn() -> bool) -> std::io::Result<Option<ExitStatus>> {
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if started.elapsed() > limit {
+        if stop() {
             child.kill()?;
             child.wait()?;
             return Ok(None);
@@ -197,12 +208,18 @@ mod tests {
     }
 
     #[test]
-    fn a_program_over_its_limit_is_stopped() {
+    fn a_program_is_stopped_at_its_limit_or_when_it_said_enough() {
         let limit = Duration::from_millis(50);
-        let finished = limited(&mut shell("echo early; exec sleep 60"), limit).unwrap();
+        let never = |_: &str| false;
+        let finished = limited(&mut shell("echo early; exec sleep 60"), limit, never).unwrap();
         assert!(finished.status.is_none() && !finished.succeeded());
         assert_eq!(finished.stdout, "early\n");
         assert!(finished.elapsed >= limit);
-        assert!(limited(&mut shell("true"), Duration::from_secs(60)).unwrap().succeeded());
+        let long = Duration::from_secs(60);
+        assert!(limited(&mut shell("true"), long, never).unwrap().succeeded());
+        let script = "echo first; echo enough; exec sleep 60";
+        let finished = limited(&mut shell(script), long, |line| line == "enough").unwrap();
+        assert!(finished.status.is_none() && finished.elapsed < long);
+        assert_eq!(finished.stdout, "first\nenough\n");
     }
 }

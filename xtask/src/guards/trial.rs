@@ -4,10 +4,14 @@ use super::binaries::{Binary, GUARD_OFF};
 use super::scan::Guard;
 use crate::failure::Failure;
 use crate::process;
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 /// How many guards are tried at the same time; the tests of one use several threads as well.
 const WORKERS: usize = 2;
+
+/// How many times the limit a binary gets that failed no test within it.
+const PATIENCE: u32 = 8;
 
 /// What happened with a guard off.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,18 +59,50 @@ fn try_one<'a>(
     binaries: impl Iterator<Item = &'a Binary>,
 ) -> Result<Verdict, Failure> {
     for binary in binaries {
-        let mut command = binary.command();
-        command.env(GUARD_OFF, &guard.name);
-        let finished = process::limited(&mut command, binary.limit())?;
-        if !finished.succeeded() {
-            let how = match finished.status {
-                Some(_) => failed_test(&finished.stdout).unwrap_or("ended abnormally"),
-                None => "ran into the time limit",
-            };
+        if let Some(how) = run(guard, binary)? {
             return Ok(Verdict::Caught(format!("{}: {how}", binary.label())));
         }
     }
     Ok(Verdict::Survived)
+}
+
+/// Runs a binary with `guard` off and returns how it failed; the first failed test ends it.
+fn run(guard: &Guard, binary: &Binary) -> Result<Option<String>, Failure> {
+    let scratch = Scratch::new(&guard.name)?;
+    // A machine that does other work too may need more than the first limit.
+    for limit in [binary.limit(), binary.limit().saturating_mul(PATIENCE)] {
+        let mut command = binary.command();
+        command.env(GUARD_OFF, &guard.name).env("TMPDIR", &scratch.0);
+        let finished = process::limited(&mut command, limit, |line| failed_test(line).is_some())?;
+        if finished.succeeded() {
+            return Ok(None);
+        }
+        if let Some(test) = failed_test(&finished.stdout) {
+            return Ok(Some(test.to_owned()));
+        }
+        if finished.status.is_some() {
+            return Ok(Some("ended abnormally".to_owned()));
+        }
+    }
+    Ok(Some("ran into the time limit".to_owned()))
+}
+
+/// A folder for what a stopped binary leaves behind.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Result<Self, Failure> {
+        let path = std::env::temp_dir().join(format!("kapsule-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).map_err(Failure::io(&path))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What a program that is still ending writes there may stay.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Returns the first failed test, in order of names, of a test binary's output.
