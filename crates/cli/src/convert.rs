@@ -18,7 +18,7 @@ use kapsule_format::cbor::{FromValue, Value};
 use crate::error::Failure;
 
 /// Version of every input and output of the standard modules.
-const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 1;
 /// Greatest size of a table in bytes; chosen, far above what the modules accept.
 pub(crate) const TABLE_BYTES_MAX: u64 = 1 << 28;
 /// Greatest length of a name in bytes, as the modules have it.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Bench, HELLO};
+use crate::support::{Bench, HELLO, REPOSITORY};
 
 /// A directory with `hello.mod` and `caller.mod`, which calls it, both by alice.
 fn pair() -> Bench {
@@ -256,4 +256,78 @@ fn signatures_of_a_kept_package_add_up() {
     bench.ok(&["pack", "hello.toml", "--author-key", "alice"]);
     bench.ok(&["package", "add", "hello.mod"]);
     assert_eq!(signatures(&bench), 2);
+}
+
+/// A directory with the packages `feed.mod`, `trust.mod` and `rank.mod` and the inputs of all.
+fn feed() -> Bench {
+    let bench = Bench::new();
+    bench.pack_standard("trust");
+    bench.pack_standard("rank");
+    let manifest = format!("{REPOSITORY}/examples/packages/feed.toml");
+    let payload = format!("{REPOSITORY}/modules/artifacts/feed.wasm");
+    let pack = ["pack", &manifest, "--payload", &payload];
+    bench.ok(&[&pack[..], &["--dep", "trust.mod", "--dep", "rank.mod"]].concat());
+    bench.sample("trust-sample.csv", "ratings.csv");
+    bench.sample("feed-sample.csv", "posts.csv");
+    bench.ok(&["convert", "otc", "ratings.csv", "--viewer", "ada", "-o", "trust.input"]);
+    bench.ok(&["convert", "hn", "posts.csv", "-o", "rank.input"]);
+    let compose = ["convert", "compose", "trust.input", "rank.input", "--trust", "trust.mod"];
+    bench.ok(&[&compose[..], &["--rank", "rank.mod", "-o", "feed.input"]].concat());
+    bench
+}
+
+const FEED: [&str; 10] = [
+    "run",
+    "feed.mod",
+    "--dep",
+    "trust.mod",
+    "--dep",
+    "rank.mod",
+    "--grant",
+    "compose",
+    "--input",
+    "feed.input",
+];
+
+#[test]
+fn three_packages_in_one_run_give_what_two_runs_give() {
+    let bench = feed();
+    bench.run_trust();
+    let whole = ["convert", "hn", "posts.csv", "--trust", "trust.output", "-o", "whole.input"];
+    bench.ok(&whole);
+    bench.ok(&["run", "rank.mod", "--input", "whole.input", "--output", "rank.output"]);
+    let mut objects = Vec::new();
+    for engine in ["wasmi", "jit"] {
+        let more = ["--grant", "trust.graph", "--engine", engine, "--output", "feed.output"];
+        let transcript = ["--transcript", "t"];
+        objects.push(bench.json(&[&FEED[..], &more, &transcript].concat()).remove(0));
+        assert_eq!(bench.read("feed.output"), bench.read("rank.output"), "{engine}");
+        let other = if engine == "jit" { "wasmi" } else { "jit" };
+        for (package, transcript) in [("feed.mod", "t"), ("trust.mod", "t.0"), ("rank.mod", "t.1")]
+        {
+            bench.ok(&["replay", package, transcript, "--engine", other]);
+            fs::remove_file(bench.path(transcript)).unwrap();
+        }
+    }
+    let fuel = |object: &serde_json::Value| -> u64 {
+        object["fuel_used"].as_str().unwrap().parse().unwrap()
+    };
+    let nested = objects[0]["nested"].as_array().unwrap();
+    assert_eq!(nested.len(), 2);
+    assert!(fuel(&objects[0]) > nested.iter().map(fuel).sum(), "the nested runs are paid for");
+    assert_eq!(fuel(&objects[0]), fuel(&objects[1]));
+}
+
+#[test]
+fn a_nested_run_has_no_more_grants_and_fuel_than_its_caller() {
+    let bench = feed();
+    let refused = bench.run(&[&FEED[..], &["--output", "out"]].concat());
+    assert_eq!(refused.code, 14);
+    assert!(refused.stderr.contains("completed(2)"), "{}", refused.stderr);
+    let said = "module says (error): the package of trust was not run: refused";
+    assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    // More than the caller needs alone, and less than the nested runs need as well.
+    let short = [&FEED[..], &["--grant", "trust.graph", "--fuel", "4000000"]].concat();
+    bench.fails(&short, 14, "E405_OUT_OF_FUEL", "limit(fuel)");
+    assert!(!bench.path("out").exists());
 }

@@ -1,6 +1,7 @@
 //! `kapsule convert`
 
 mod agent;
+mod compose;
 mod ledger;
 mod sms;
 
@@ -51,6 +52,7 @@ pub(crate) enum Command {
     Verdicts(sms::VerdictsArgs),
     Agent(agent::AgentArgs),
     Plan(agent::PlanArgs),
+    Compose(compose::ComposeArgs),
 }
 
 /// Converts ratings in the form of the Bitcoin OTC data set to the input of the trust package
@@ -146,6 +148,7 @@ pub(super) fn run(context: &Context, command: &Command) -> Done {
         Command::Verdicts(args) => &args.output,
         Command::Agent(args) => &args.output,
         Command::Plan(args) => &args.output,
+        Command::Compose(args) => &args.output,
     };
     files::check_writable(output)?;
     if context.ui.json() && files::is_dash(output) {
@@ -163,6 +166,7 @@ pub(super) fn run(context: &Context, command: &Command) -> Done {
         Command::Verdicts(args) => sms::verdicts(context, args)?,
         Command::Agent(args) => agent::convert(context, args)?,
         Command::Plan(args) => agent::plan(context, args)?,
+        Command::Compose(args) => compose::convert(context, args)?,
     };
     files::write(&context.ui, output, &bytes)?;
     if context.ui.json() {
