@@ -2,7 +2,8 @@
 //!
 //! # Map
 //! [`isa`] is the machine: opcodes, address map and reserved program counters; [`LProgram`] is a
-//! lowered program with its canonical encoding.
+//! lowered program with its canonical encoding; [`lower`] makes it of a module; [`words`] are the
+//! transcript words of a hostcall.
 //!
 //! # Invariants
 //! - Lowering is a pure function of the module bytes and the options; every host gives the same
@@ -15,7 +16,17 @@
 
 extern crate alloc;
 
+mod code;
+mod error;
+mod function;
 pub mod isa;
+mod lower;
+mod module;
 mod program;
+mod runtime;
+pub mod words;
+
+pub use error::{LowerError, Reason};
+pub use lower::{Lowered, Options, Origin, Passes, Piece, lower};
 
 pub use program::{EntryStub, Instr, LProgram, MemoryLayout, TableEntry, limbs};

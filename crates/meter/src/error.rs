@@ -14,13 +14,15 @@ pub struct MeterError {
     pub offset: Option<u64>,
     /// Index of the function in the function index space, where the fault lies in one.
     pub function: Option<u32>,
+    /// Name of the refused feature, for E402.
+    pub feature: Option<&'static str>,
     /// What was found and what is allowed, in one lower-case line.
     pub detail: String,
 }
 
 impl MeterError {
     pub(crate) fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { code, offset: None, function: None, detail: detail.into() }
+        Self { code, offset: None, function: None, feature: None, detail: detail.into() }
     }
 
     pub(crate) fn at(mut self, offset: u64) -> Self {
@@ -40,11 +42,10 @@ impl MeterError {
         )
     }
 
-    pub(crate) fn feature(name: &str, profile: crate::Profile) -> Self {
-        Self::new(
-            ErrorCode::ModuleFeatureRefused,
-            alloc::format!("feature {name} is outside profile {profile}"),
-        )
+    pub(crate) fn feature(name: &'static str, profile: crate::Profile) -> Self {
+        let detail = alloc::format!("feature {name} is outside profile {profile}");
+        let error = Self::new(ErrorCode::ModuleFeatureRefused, detail);
+        Self { feature: Some(name), ..error }
     }
 
     pub(crate) fn invalid(detail: impl Into<String>) -> Self {

@@ -14,4 +14,4 @@ mod words;
 
 pub use machine::{Bounds, End, ExecError, Execution, Machine};
 pub use trace::{Access, NoTrace, Step, Tracer};
-pub use words::{Event, Recorded, Words};
+pub use words::{Recorded, Words};

@@ -11,8 +11,10 @@ use kapsule_engine::{
 use kapsule_format::hash::{sha3_256, sha256};
 use kapsule_format::package::{CoreHash, PackageId};
 use kapsule_format::transcript::Transcript;
-use kapsule_meter::{MeterError, MeteredModule, Options, meter};
+use kapsule_lower::{LowerError, Passes, Reason};
+use kapsule_meter::{MeterError, MeteredModule, Options, Profile, meter};
 
+use crate::lowered::{self, LoweredModule};
 use crate::wrap::ENTRY;
 use crate::{FUEL_GRANTED, Random, Sample, fuel, full_host};
 
@@ -91,10 +93,13 @@ fn check_sample(sample: &Sample) -> Result<Report, String> {
         return Ok(Report::without_run(Ending::Refused(reason)));
     }
     let whole = pair.run(sample, FUEL_GRANTED)?;
+    let lowered = Programs::lower(sample, &metered)?;
+    lowered.compare(&whole)?;
     let mut runs = 2;
     for limit in limits(sample.seed, &whole) {
         let cut = pair.run(sample, limit)?;
         compare_cut(&whole, &cut, limit)?;
+        lowered.compare(&cut)?;
         runs += 2;
     }
     if !whole.usage.hostcalls.is_empty() {
@@ -136,6 +141,38 @@ fn limits(seed: u64, whole: &Run) -> Vec<u64> {
     limits.sort_unstable();
     limits.dedup();
     limits
+}
+
+/// A module as lowered programs: with every pass, and with a choice of them that the seed makes.
+///
+/// There are none of a module with floats.
+struct Programs(Vec<(Passes, LoweredModule)>);
+
+impl Programs {
+    fn lower(sample: &Sample, metered: &MeteredModule) -> Result<Self, String> {
+        // Even seeds are of the integer profile.
+        let choice = lowered::PASSES[1 + sample.seed as usize / 2 % (lowered::PASSES.len() - 1)];
+        let mut programs = Vec::new();
+        for passes in [Passes::ALL, choice] {
+            let made = LoweredModule::new(&sample.wasm, metered, pages_granted(sample), passes);
+            match made {
+                Ok(program) => programs.push((passes, program)),
+                Err(LowerError::Unprovable { reason: Reason::Feature("float"), .. })
+                    if sample.profile == Profile::Float1 => {}
+                Err(error) => return Err(format!("lowering: {error}")),
+            }
+        }
+        Ok(Self(programs))
+    }
+
+    /// Compares a run of the engines with one of each program.
+    fn compare(&self, run: &Run) -> Result<(), String> {
+        let fuel = run.transcript.as_ref().map_or(0, |transcript| transcript.header.fuel);
+        for (passes, program) in &self.0 {
+            program.compare(run).map_err(|what| format!("with {fuel} fuel, {passes:?}: {what}"))?;
+        }
+        Ok(())
+    }
 }
 
 /// A module on both backends.

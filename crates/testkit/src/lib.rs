@@ -16,6 +16,7 @@ pub mod fuel;
 pub mod fuzz;
 mod host;
 pub mod ledger;
+pub mod lowered;
 pub mod mutate;
 mod random;
 mod sample;

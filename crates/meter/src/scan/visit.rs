@@ -40,7 +40,7 @@ struct Visitor<'v, R> {
 
 impl<R> Visitor<'_, R> {
     #[cold]
-    fn outside(&self, feature: &str) -> Box<MeterError> {
+    fn outside(&self, feature: &'static str) -> Box<MeterError> {
         Box::new(MeterError::feature(feature, self.profile).at(self.offset))
     }
 }

@@ -120,6 +120,12 @@ impl Machine {
         &self.cells.memory
     }
 
+    /// Returns the bytes of linear memory.
+    #[must_use]
+    pub fn memory_bytes(&self) -> Vec<u8> {
+        self.cells.memory.iter().flat_map(|cell| cell.to_le_bytes()).collect()
+    }
+
     /// Returns the globals.
     #[must_use]
     pub fn globals(&self) -> &[u64] {

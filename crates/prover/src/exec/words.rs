@@ -2,14 +2,8 @@
 
 use std::collections::VecDeque;
 
-/// One transcript event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// [`TAG_OUT`](kapsule_lower::isa::TAG_OUT) or [`TAG_IN`](kapsule_lower::isa::TAG_IN).
-    pub tag: u8,
-    /// The word.
-    pub word: u64,
-}
+use kapsule_lower::isa::{TAG_IN, TAG_OUT};
+use kapsule_lower::words::Event;
 
 /// The other side of `IN` and `OUT`.
 pub trait Words {
@@ -51,11 +45,11 @@ impl Recorded {
 impl Words for Recorded {
     fn next(&mut self) -> Option<u64> {
         let word = self.pending.pop_front()?;
-        self.events.push(Event { tag: kapsule_lower::isa::TAG_IN, word });
+        self.events.push(Event { tag: TAG_IN, word });
         Some(word)
     }
 
     fn take(&mut self, word: u64) {
-        self.events.push(Event { tag: kapsule_lower::isa::TAG_OUT, word });
+        self.events.push(Event { tag: TAG_OUT, word });
     }
 }
