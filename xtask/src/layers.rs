@@ -9,7 +9,8 @@ use crate::tree::Tree;
 use crate::ui;
 
 /// Crates whose output is hashed, signed or proved, in order of their layers.
-pub(crate) const PURE: &[&str] = &["abi", "guest", "format", "meter", "lower", "wasi", "engine"];
+pub(crate) const PURE: &[&str] =
+    &["abi", "guest", "format", "meter", "lower", "wasi", "engine", "proof"];
 
 /// To which of our crates `from` may point.
 enum Rule {
@@ -38,7 +39,11 @@ const ARROWS: &[(&str, Rule, &str)] = &[
         "directories and sockets for one run, and nothing above it",
     ),
     ("kernel", Rule::Never(&["host", "store", "net"]), "the kernel performs no I/O"),
-    ("proof", Rule::Never(&["engine"]), "a verifier re-runs nothing"),
+    (
+        "proof",
+        Rule::Only(&["abi", "meter", "lower"]),
+        "a verifier re-runs nothing and reads no package",
+    ),
     ("store", Rule::Never(&["net"]), "they meet in node"),
     ("net", Rule::Never(&["store"]), "they meet in node"),
     ("xtask", Rule::Only(&[]), "the gates run while a crate does not compile"),
@@ -97,6 +102,29 @@ const PURE_USES: &[(&str, &[&str])] = &[
     ),
     ("meter", &["thiserror", "wasm-encoder", "wasmparser"]),
     ("lower", &["wasmparser"]),
+    (
+        "proof",
+        &[
+            "blake3",
+            "p3-air",
+            "p3-batch-stark",
+            "p3-blake3",
+            "p3-challenger",
+            "p3-commit",
+            "p3-dft",
+            "p3-field",
+            "p3-fri",
+            "p3-koala-bear",
+            "p3-lookup",
+            "p3-matrix",
+            "p3-merkle-tree",
+            "p3-poseidon2",
+            "p3-symmetric",
+            "p3-uni-stark",
+            "postcard",
+            "thiserror",
+        ],
+    ),
     ("wasi", &["wasm-encoder", "wasmparser"]),
     ("engine", &["+wasmtime", "blake3", "sha2", "sha3", "thiserror", "wasmi"]),
 ];

@@ -10,6 +10,7 @@ extern crate kapsule_format as _;
 extern crate kapsule_guest as _;
 extern crate kapsule_lower as _;
 extern crate kapsule_meter as _;
+extern crate kapsule_proof as _;
 extern crate kapsule_wasi as _;
 
 #[panic_handler]

@@ -1,0 +1,37 @@
+//! The statement of a proof of execution, the circuit and the verifier.
+//!
+//! A proof shows that a lowered program, started at one of its entries, ended as stated, with
+//! exactly the stated fuel and with a transcript of the stated digest.
+//!
+//! # Map
+//! [`RunStatement`] is the claim, [`Transcript`] the digest of all words that entered and left,
+//! [`machine`] the list of tables and what they share, [`chips`] and [`tables`] the tables
+//! themselves, and [`publics`] the public values that tie them to the claim.
+//!
+//! # Invariants
+//! - Nothing here runs a program: a verifier believes constraints and its own lowering.
+//! - Every constraint is written once, for proving, verifying, checking and describing.
+//! - Types of the proof system occur in [`machine`], [`chips`] and [`tables`], which the prover
+//!   fills, and nowhere else in public.
+//!
+//! # Spec
+//! `spec/proof.md`.
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod chips;
+mod codec;
+mod error;
+pub mod field;
+pub mod machine;
+pub mod publics;
+mod statement;
+pub mod tables;
+mod transcript;
+
+pub use error::{DecodeError, VerifyError};
+pub use statement::{ENTRY_MAX, ProvenOutcome, RunStatement, SEGMENTS_MAX, SegmentPublic, VERSION};
+pub use transcript::{Compression, Direction, Preamble, Transcript, TranscriptEnd, half_block};

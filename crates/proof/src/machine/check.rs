@@ -1,0 +1,234 @@
+//! The tables without cryptography: every constraint on every row, every bus as a multiset.
+//!
+//! Tests work in this mode, because a failure names the table, the row and the constraint.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+
+use alloc::vec::Vec;
+
+use p3_air::{Air, AirBuilder, RowWindow};
+use p3_field::{Field, PrimeCharacteristicRing, PrimeField32};
+use p3_lookup::{Count, InteractionBuilder};
+use p3_matrix::Matrix;
+
+use super::table::{Table, Trace};
+use crate::field::{F, PRIME};
+
+/// What does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// A constraint.
+    Constraint {
+        /// Name of the table; the label is this and the number.
+        table: &'static str,
+        /// Number of the constraint.
+        number: usize,
+        /// Row.
+        row: usize,
+    },
+    /// A bus: a tuple that is not sent and received equally often.
+    Bus {
+        /// Name of the bus.
+        bus: String,
+        /// The tuple.
+        tuple: Vec<u32>,
+        /// How much more often it was sent or queried than received or provided.
+        surplus: i64,
+    },
+}
+
+/// A constraint or an interaction of a table that is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Skip {
+    /// Number of the constraint.
+    pub constraint: Option<usize>,
+    /// Number of the interaction.
+    pub interaction: Option<usize>,
+}
+
+/// A tuple on a bus, with its signed count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Name of the bus.
+    pub bus: String,
+    /// The tuple.
+    pub tuple: Vec<u32>,
+    /// How often it is sent, less how often it is received.
+    pub count: i64,
+}
+
+/// Evaluates one row.
+#[derive(Debug)]
+pub struct CheckBuilder<'a> {
+    main: RowWindow<'a, F>,
+    fixed: RowWindow<'a, F>,
+    publics: &'a [F],
+    /// What the first row, the last row and all but the last row are selected with.
+    selectors: [F; 3],
+    skip: Skip,
+    interactions: usize,
+    /// Values of the constraints, all of them zero on a row that satisfies them.
+    pub constraints: Vec<F>,
+    /// Messages whose count is not zero.
+    pub messages: Vec<Message>,
+}
+
+impl<'a> CheckBuilder<'a> {
+    /// Evaluates `row` of a table.
+    #[must_use]
+    pub fn evaluate(
+        table: &Table,
+        rows: &'a Rows,
+        publics: &'a [F],
+        row: usize,
+        skip: Skip,
+    ) -> Self {
+        let height = rows.main.len();
+        let next = if row + 1 == height { 0 } else { row + 1 };
+        let fixed = |row: usize| rows.fixed.get(row).map_or(&[][..], Vec::as_slice);
+        let last = row + 1 == height;
+        let selectors = [row == 0, last, !last].map(F::from_bool);
+        let main = RowWindow::from_two_rows(&rows.main[row], &rows.main[next]);
+        let fixed = RowWindow::from_two_rows(fixed(row), fixed(next));
+        Self::run(table, [main, fixed], publics, selectors, skip)
+    }
+
+    /// Evaluates a table at any point, which need not be a row of anything.
+    pub(super) fn run(
+        table: &Table,
+        [main, fixed]: [RowWindow<'a, F>; 2],
+        publics: &'a [F],
+        selectors: [F; 3],
+        skip: Skip,
+    ) -> Self {
+        let (constraints, messages) = (Vec::new(), Vec::new());
+        let mut builder =
+            Self { main, fixed, publics, selectors, skip, interactions: 0, constraints, messages };
+        table.eval(&mut builder);
+        builder
+    }
+
+    /// Returns the numbers of the constraints that do not hold.
+    pub fn broken(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..).zip(&self.constraints).filter(|(_, value)| !value.is_zero()).map(|(number, _)| number)
+    }
+}
+
+impl<'a> AirBuilder for CheckBuilder<'a> {
+    type F = F;
+    type Expr = F;
+    type Var = F;
+    type PreprocessedWindow = RowWindow<'a, F>;
+    type MainWindow = RowWindow<'a, F>;
+    type PublicVar = F;
+    type PeriodicVar = F;
+
+    fn main(&self) -> Self::MainWindow {
+        self.main
+    }
+
+    fn preprocessed(&self) -> &Self::PreprocessedWindow {
+        &self.fixed
+    }
+
+    fn is_first_row(&self) -> F {
+        self.selectors[0]
+    }
+
+    fn is_last_row(&self) -> F {
+        self.selectors[1]
+    }
+
+    fn is_transition(&self) -> F {
+        self.selectors[2]
+    }
+
+    fn assert_zero<I: Into<F>>(&mut self, x: I) {
+        let skipped = self.skip.constraint == Some(self.constraints.len());
+        self.constraints.push(if skipped { F::ZERO } else { x.into() });
+    }
+
+    fn public_values(&self) -> &[F] {
+        self.publics
+    }
+}
+
+impl InteractionBuilder for CheckBuilder<'_> {
+    fn push_interaction<E: Into<F>>(
+        &mut self,
+        bus_name: &str,
+        fields: impl IntoIterator<Item = E>,
+        count: impl Into<Count<F>>,
+    ) {
+        let number = self.interactions;
+        self.interactions += 1;
+        let (count, _) = count.into().into_parts();
+        if count.is_zero() || self.skip.interaction == Some(number) {
+            return;
+        }
+        let tuple = fields.into_iter().map(|field| field.into().as_canonical_u32()).collect();
+        self.messages.push(Message { bus: bus_name.into(), tuple, count: centred(count) });
+    }
+
+    /// No table has any.
+    fn push_local_interaction(&mut self, _: impl IntoIterator<Item = (Vec<F>, Count<F>)>) {
+        self.constraints.push(F::ONE);
+    }
+
+    fn num_global_interactions(&self) -> usize {
+        self.interactions
+    }
+}
+
+/// Returns the number between -p/2 and p/2 that the element stands for.
+fn centred(element: F) -> i64 {
+    let value = i64::from(element.as_canonical_u32());
+    let prime = i64::from(PRIME);
+    if value > prime / 2 { value - prime } else { value }
+}
+
+/// The rows of a table, main and fixed.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    /// Main cells.
+    pub main: Vec<Vec<F>>,
+    /// Fixed cells; none if the table has none.
+    pub fixed: Vec<Vec<F>>,
+}
+
+/// Returns the rows of a table.
+#[must_use]
+pub fn rows_of(table: &Table, trace: &Trace) -> Rows {
+    let split = |trace: &Trace| trace.rows().map(Iterator::collect).collect();
+    let main = split(trace);
+    Rows { main, fixed: table.fixed().as_ref().map_or_else(Vec::new, split) }
+}
+
+/// Checks the tables of one segment: every constraint on every row, and every bus.
+///
+/// # Errors
+/// Everything that does not hold, up to 64 entries.
+pub fn check_segment(tables: &[(Table, Trace)], publics: &[F]) -> Result<(), Vec<Failure>> {
+    let mut failures = Vec::new();
+    let mut buses: BTreeMap<(String, Vec<u32>), i64> = BTreeMap::new();
+    for (table, trace) in tables {
+        let rows = rows_of(table, trace);
+        for row in 0..rows.main.len() {
+            let checked = CheckBuilder::evaluate(table, &rows, publics, row, Skip::default());
+            let name = table.name();
+            failures.extend(checked.broken().map(|number| Failure::Constraint {
+                table: name,
+                number,
+                row,
+            }));
+            for message in checked.messages {
+                *buses.entry((message.bus, message.tuple)).or_default() += message.count;
+            }
+        }
+    }
+    let open = buses.into_iter().filter(|(_, surplus)| *surplus != 0);
+    failures.extend(open.map(|((bus, tuple), surplus)| Failure::Bus { bus, tuple, surplus }));
+    failures.truncate(64);
+    if failures.is_empty() { Ok(()) } else { Err(failures) }
+}

@@ -1,0 +1,5 @@
+//! The one test binary of this crate.
+
+mod registry;
+mod statement;
+mod transcript;
