@@ -129,8 +129,8 @@ pub trait Host {
         count: usize,
     ) -> Result<Vec<Digest>, HostError>;
 
-    /// Says whether a proposal is taken after those that were; it is carried out by nobody but
-    /// [`Host::apply`].
+    /// Says whether a proposal is taken after those that were, by this run and by the completed
+    /// runs beside and around it; it is carried out by nobody but [`Host::apply`].
     ///
     /// # Errors
     /// [`Errno::Refused`] if the budget or the rules of this host say no.

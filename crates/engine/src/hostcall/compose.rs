@@ -177,7 +177,10 @@ impl<'a> Caller<'_, 'a> {
         // seen by its own runs only, one after the other.
         let before = self.staged.storage.clone();
         dispatcher.staged.storage = core::mem::take(&mut self.staged.storage);
-        let ended =
+        let taken = self.staged.proposals.len();
+        dispatcher.staged.proposals = core::mem::take(&mut self.staged.proposals);
+        dispatcher.staged.proposals_of_others = taken;
+        let mut ended =
             run::execute(&callee.compiled, job, dispatcher).map_err(|error| match error {
                 // The bound is one for the whole, so it is named as the caller knows it.
                 HostError::TranscriptBytes { .. } => HostError::TranscriptBytes { allowed },
@@ -188,9 +191,15 @@ impl<'a> Caller<'_, 'a> {
             .saturating_add(ended.dispatcher.record.transcript_bytes);
         self.record.transcript_bytes = self.record.transcript_bytes.saturating_add(grown);
         let storage = ended.dispatcher.staged.storage.clone();
+        self.staged.proposals = ended.dispatcher.staged.take_proposals_of_others();
+        // Those of the runs inside the callee come back with its own, if it completed.
+        self.staged.proposals.truncate(taken);
         let mut run = ended.into_run(job);
         let completed = run.outcome == Outcome::Completed(0);
         self.staged.storage = if completed { storage } else { before };
+        if completed {
+            self.staged.add_proposals_of_others(&run.effects.proposals);
+        }
         // Storage leaves with the outermost run, as the last of its runs left it.
         run.effects.storage.clear();
         Ok(Nested {

@@ -69,7 +69,7 @@ impl Dispatcher<'_> {
         self.staged.proposals = taken;
         Ok(match reply? {
             Reply::Answered(..) => {
-                let index = self.staged.proposals.len();
+                let index = self.staged.proposals.len() - self.staged.proposals_of_others;
                 self.staged.proposals.push(proposal);
                 // The number of calls is below 2^32 and far below what an i64 holds.
                 Reply::Answered(i64::try_from(index).unwrap_or(i64::MAX), Vec::new())

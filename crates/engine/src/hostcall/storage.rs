@@ -28,20 +28,38 @@ pub(crate) const STORAGE_CALLS: core::ops::RangeInclusive<u16> = 15..=18;
 pub(crate) struct Staged {
     pub(super) storage: BTreeMap<PackageId, View>,
     pub(super) files: BTreeMap<String, Vec<u8>>,
+    /// Proposals that were taken: first those of other runs inside the outermost one, which count
+    /// against the same budget, and then those of this run.
     pub(super) proposals: Vec<Proposal>,
+    /// Number of the first ones.
+    pub(super) proposals_of_others: usize,
 }
 
 impl Staged {
     /// Returns what is to be applied.
-    pub(crate) fn into_effects(self) -> Effects {
+    pub(crate) fn into_effects(mut self) -> Effects {
         let changed = |(package, view): (PackageId, View)| {
             (!view.changes.is_empty()).then_some((package, view.changes))
         };
         Effects {
             storage: self.storage.into_iter().filter_map(changed).collect(),
             files: self.files,
-            proposals: self.proposals,
+            proposals: self.proposals.split_off(self.proposals_of_others),
         }
+    }
+
+    /// Keeps the proposals of this run and returns those of others.
+    pub(super) fn take_proposals_of_others(&mut self) -> Vec<Proposal> {
+        let own = self.proposals.split_off(self.proposals_of_others);
+        self.proposals_of_others = 0;
+        core::mem::replace(&mut self.proposals, own)
+    }
+
+    /// Counts proposals of a run inside this one, which it is inside of no longer.
+    pub(super) fn add_proposals_of_others(&mut self, proposals: &[Proposal]) {
+        let place = self.proposals_of_others;
+        self.proposals.splice(place..place, proposals.iter().cloned());
+        self.proposals_of_others += proposals.len();
     }
 
     /// Returns how many bytes more the storage of a package holds, or `None` in a replay that

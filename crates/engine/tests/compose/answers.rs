@@ -177,3 +177,47 @@ fn a_callee_asks_the_same_host() {
     assert_eq!(answer(&run).1, Outcome::Completed(0));
     assert_eq!(host.results[&1].score, Some(5));
 }
+
+/// A proposal that costs 5.
+const NOTICE: &[u8] = b"\xa3\x00\x02\x01\x05\x02\x64done";
+
+#[test]
+fn one_budget_is_for_the_runs_inside_a_run_as_well() {
+    let propose = |address: u32| format!("(call $propose (i32.const {address}) (i32.const 11))");
+    // `run` returns 0 if its proposal was taken, `other` 1.
+    let own = propose(1024);
+    let proposer = callee(
+        &["propose"],
+        NOTICE,
+        &format!("(i32.ne {own} (i32.const 0))"),
+        &format!("(i32.eqz {own})"),
+    );
+    let mut library = Library::default();
+    let id = library.add(&proposer, "grants = [\"agent.propose\"]", &[]);
+    let data = [id.as_bytes(), b"other".as_slice(), NOTICE].concat();
+    let ask = |entry_len: u32| {
+        format!(
+            "(drop (call $call (i32.const 1024) (i32.const 1056) (i32.const {entry_len})
+               (i32.const 0) (i32.const 0) (i32.const 4096) (i32.const 16)))
+             (drop (call $output_write (i32.const 4108) (i32.const 4)))"
+        )
+    };
+    let answered = |body: &str, budget: u64| {
+        let imports = ["call", "output_write", "propose"];
+        let caller = callee(&imports, &data, body, "(i32.const 0)");
+        let library = Library { packages: library.packages.clone(), ..Library::default() };
+        let before = MemoryHost { budget, ..host() };
+        let (run, _) = World::new(caller, &[id], library).run_with(&before);
+        (run.outcome, run.output.iter().step_by(4).copied().collect(), run.effects.proposals.len())
+    };
+    let (good, failing, own) = (ask(0), ask(5), propose(1061));
+    let done = Outcome::Completed(0);
+    // Its own proposal has the index 0, though the host took one of another run before.
+    let body = format!("{good} (i32.ne {own} (i32.const 0)) (if (then unreachable)) {good} {own}");
+    assert_eq!(answered(&body, 20), (Outcome::Completed(1), vec![0, 0], 4));
+    assert_eq!(answered(&body, 19), (Outcome::Completed(REFUSED as u32), vec![0, 0], 3));
+    assert_eq!(answered(&format!("(drop {own}) {good} (i32.const 0)"), 9), (done, vec![1], 1));
+    assert_eq!(answered(&format!("{good} {good} (i32.const 0)"), 9), (done, vec![0, 1], 1));
+    // What did not complete with 0 is dropped, and so counts no more.
+    assert_eq!(answered(&format!("{failing} {good} (i32.const 0)"), 5), (done, vec![1, 0], 1));
+}
