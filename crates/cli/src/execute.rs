@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use kapsule_abi::{ErrorCode, Limit, Outcome, guard};
+use kapsule_abi::{ErrorCode, Limit, Outcome, Rule, guard};
 use kapsule_engine::{
     Backend, CodeOrigin, Compiled, Compose, Host, HostError, HotCode, Job, JobOptions, MemoryHost,
     Replay, ReplayOptions, Run, RunError,
@@ -438,7 +438,12 @@ pub(crate) fn outcome_failure(name: &str, ran: &Ran) -> Option<Failure> {
         Outcome::LimitReached(_) => {
             "see the limits in force with `kapsule policy explain`; only its author can raise them"
         }
-        Outcome::Denied(_) => "the module passed an argument that no host accepts; tell its author",
+        Outcome::Denied(Rule::Policy) => {
+            "see the paths and networks in force with `kapsule policy explain`"
+        }
+        Outcome::Denied(Rule::Argument) => {
+            "the module passed an argument that no host accepts; tell its author"
+        }
     };
     let mut failure = Failure::new(code, format!("the run of {name} ended: {outcome}"), hint);
     if let Some(site) = &ran.run.trap_site {

@@ -10,6 +10,7 @@ mod encrypted;
 mod examples;
 mod interrupts;
 mod keys;
+mod outside;
 mod packages;
 mod passphrases;
 mod policies;
