@@ -14,8 +14,7 @@ use core::future::Future;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
-use std::sync::OnceLock;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use kapsule_abi::{EXPORT_MEMORY, Hostcall, Trap, ValueType};
 use wasmtime::{Caller, Config, Engine, Func, Global, InstancePre, Linker, Memory, Module, Store};
@@ -213,23 +212,63 @@ fn end(state: &mut State, fault: Fault) -> wasmtime::Error {
     wasmtime::Error::msg("the run was ended by the host")
 }
 
-/// Runs `body` while a thread advances the epoch, so that the guest is suspended now and then.
-fn with_ticks<T>(engine: &Engine, body: impl FnOnce() -> T) -> Result<T, HostError> {
-    std::thread::scope(|scope| {
-        let (stop, stopped) = channel::<()>();
-        let ticker = move || {
-            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                engine.increment_epoch();
-            }
-        };
-        std::thread::Builder::new()
-            .name("kapsule-deadline".into())
-            .spawn_scoped(scope, ticker)
-            .map_err(|error| broken(format!("no deadline thread: {error}")))?;
-        let value = body();
-        drop(stop);
-        Ok(value)
-    })
+/// The guests that have a deadline, and whether the thread is there that ticks for them.
+struct Ticking {
+    guests: usize,
+    has_thread: bool,
+}
+
+static TICKING: Mutex<Ticking> = Mutex::new(Ticking { guests: 0, has_thread: false });
+/// Told when there is a guest again.
+static TICKED_FOR: Condvar = Condvar::new();
+
+fn ticking() -> MutexGuard<'static, Ticking> {
+    // Two plain numbers are whole whatever happened.
+    TICKING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// While it lives, one thread of the process advances the epoch, so that guests are suspended now
+/// and then.
+struct Ticks;
+
+impl Ticks {
+    fn begin() -> Result<Self, HostError> {
+        let engine = engine()?;
+        let mut ticking = ticking();
+        if !ticking.has_thread {
+            std::thread::Builder::new()
+                .name("kapsule-deadline".into())
+                .spawn(|| tick(engine))
+                .map_err(|error| broken(format!("no deadline thread: {error}")))?;
+            ticking.has_thread = true;
+        }
+        ticking.guests += 1;
+        if ticking.guests == 1 {
+            TICKED_FOR.notify_one();
+        }
+        Ok(Self)
+    }
+}
+
+impl Drop for Ticks {
+    fn drop(&mut self) {
+        ticking().guests -= 1;
+    }
+}
+
+/// Advances the epoch for ever, and sleeps while no guest has a deadline.
+fn tick(engine: &Engine) {
+    let mut held = ticking();
+    loop {
+        let waited = TICKED_FOR.wait_while(held, |ticking| ticking.guests == 0);
+        held = waited.unwrap_or_else(PoisonError::into_inner);
+        let waited = TICKED_FOR.wait_timeout(held, TICK);
+        let (guard, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            engine.increment_epoch();
+        }
+        held = guard;
+    }
 }
 
 impl JitInstance {
@@ -296,9 +335,8 @@ impl Instance for JitInstance {
         if deadline.is_none() {
             return self.drive_call(export, deadline, dispatcher);
         }
-        let engine = self.store.engine().clone();
-        with_ticks(&engine, || self.drive_call(export, deadline, dispatcher))
-            .map_err(Fault::Host)?
+        let _ticks = Ticks::begin().map_err(Fault::Host)?;
+        self.drive_call(export, deadline, dispatcher)
     }
 
     fn global(&mut self, place: usize) -> Result<GlobalValue, HostError> {
