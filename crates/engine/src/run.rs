@@ -243,6 +243,7 @@ pub(crate) struct Ended<'a> {
     memory_bytes: u64,
     state_hash: Option<StateHash>,
     pub(crate) storage_root: Option<Digest>,
+    storage_bytes_delta: Option<i64>,
     trap_site: Option<TrapSite>,
     pub(crate) dispatcher: Dispatcher<'a>,
 }
@@ -297,6 +298,7 @@ pub(crate) fn execute_on<'a>(
         memory_bytes: instance.memory().len() as u64,
         state_hash,
         storage_root,
+        storage_bytes_delta: dispatcher.staged.storage_delta(&job.capsule_hash),
         trap_site: instance.trap_site(),
         dispatcher,
     })
@@ -381,7 +383,7 @@ impl Ended<'_> {
             bytes_in: record.bytes_in,
             bytes_out: record.bytes_out,
             log_bytes: record.log_bytes,
-            storage_bytes_delta: self.dispatcher.staged.storage_delta(&job.capsule_hash),
+            storage_bytes_delta: self.storage_bytes_delta,
         };
         let transcript = self.state_hash.map(|state_hash| Transcript {
             header: job.header(),

@@ -174,7 +174,7 @@ impl<'a> Caller<'_, 'a> {
         setting.nesting.depth = self.setting.nesting.depth + 1;
         let mut dispatcher = Dispatcher::new(setting, Answers::Live(host));
         // No two runs inside each other are of one package, so what is staged for a package is
-        // seen by its own runs only, one after the other.
+        // seen by its own runs only, one after the other; the copy shares what nobody changes.
         let before = self.staged.storage.clone();
         dispatcher.staged.storage = core::mem::take(&mut self.staged.storage);
         let taken = self.staged.proposals.len();
@@ -190,18 +190,17 @@ impl<'a> Caller<'_, 'a> {
             .saturating_add(job.policy.encode().len() as u64)
             .saturating_add(ended.dispatcher.record.transcript_bytes);
         self.record.transcript_bytes = self.record.transcript_bytes.saturating_add(grown);
-        let storage = ended.dispatcher.staged.storage.clone();
+        // Storage leaves with the outermost run, as the last of its runs left it.
+        let storage = core::mem::take(&mut ended.dispatcher.staged.storage);
         self.staged.proposals = ended.dispatcher.staged.take_proposals_of_others();
         // Those of the runs inside the callee come back with its own, if it completed.
         self.staged.proposals.truncate(taken);
-        let mut run = ended.into_run(job);
+        let run = ended.into_run(job);
         let completed = run.outcome == Outcome::Completed(0);
         self.staged.storage = if completed { storage } else { before };
         if completed {
             self.staged.add_proposals_of_others(&run.effects.proposals);
         }
-        // Storage leaves with the outermost run, as the last of its runs left it.
-        run.effects.storage.clear();
         Ok(Nested {
             call: self.record.entries.len() as u64,
             package: job.capsule_hash,

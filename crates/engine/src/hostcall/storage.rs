@@ -5,6 +5,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
@@ -26,7 +27,8 @@ pub(crate) const STORAGE_CALLS: core::ops::RangeInclusive<u16> = 15..=18;
 /// What a run has changed so far; it leaves the run as [`Effects`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Staged {
-    pub(super) storage: BTreeMap<PackageId, View>,
+    /// Shared with copies until one of them changes.
+    pub(super) storage: BTreeMap<PackageId, Arc<View>>,
     pub(super) files: BTreeMap<String, Vec<u8>>,
     /// Proposals that were taken: first those of other runs inside the outermost one, which count
     /// against the same budget, and then those of this run.
@@ -38,8 +40,9 @@ pub(crate) struct Staged {
 impl Staged {
     /// Returns what is to be applied.
     pub(crate) fn into_effects(mut self) -> Effects {
-        let changed = |(package, view): (PackageId, View)| {
-            (!view.changes.is_empty()).then_some((package, view.changes))
+        let changed = |(package, view): (PackageId, Arc<View>)| {
+            let changes = Arc::unwrap_or_clone(view).changes;
+            (!changes.is_empty()).then_some((package, changes))
         };
         Effects {
             storage: self.storage.into_iter().filter_map(changed).collect(),
@@ -180,8 +183,14 @@ fn replaced(size: StorageSize, old: Option<StorageSize>, new: Option<StorageSize
 }
 
 impl Dispatcher<'_> {
+    /// Returns the view to be changed.
     fn view(&mut self) -> &mut View {
-        self.staged.storage.entry(self.setting.package).or_default()
+        Arc::make_mut(self.staged.storage.entry(self.setting.package).or_default())
+    }
+
+    /// Returns what the run changed of a key.
+    fn changed(&self, key: &[u8]) -> Option<&Option<Vec<u8>>> {
+        self.staged.storage.get(&self.setting.package)?.changes.get(key)
     }
 
     pub(super) fn kv_get(&mut self, request: &Request) -> Result<Reply, Failure> {
@@ -194,7 +203,7 @@ impl Dispatcher<'_> {
             Some(value) => whole_or_needed(value, capacity),
             None => Reply::Refused(Errno::NotFound),
         };
-        if let Some(changed) = self.view().changes.get(key) {
+        if let Some(changed) = self.changed(key) {
             return Ok(answer(changed.clone()));
         }
         let package = self.setting.package;
@@ -248,7 +257,7 @@ impl Dispatcher<'_> {
             return Ok(Reply::Refused(Errno::InvalidArgument));
         }
         let done = Reply::Answered(0, Vec::new());
-        if let Some(changed) = self.view().changes.get(key) {
+        if let Some(changed) = self.changed(key) {
             if changed.is_none() {
                 return Ok(Reply::Refused(Errno::NotFound));
             }
@@ -275,7 +284,8 @@ impl Dispatcher<'_> {
         }
         self.list()?;
         let capacity = request.capacity();
-        let next = self.view().next(key).cloned();
+        let view = self.staged.storage.get(&self.setting.package);
+        let next = view.and_then(|view| view.next(key)).cloned();
         let reply = self.ask(request, |_| {
             Ok(match next {
                 Some(next) => whole_or_needed(next, capacity),
@@ -310,7 +320,7 @@ impl Dispatcher<'_> {
         };
         if view.sizes.is_none() {
             let size = host.storage_size(&package)?;
-            view.sizes = Some((size, size));
+            Arc::make_mut(view).sizes = Some((size, size));
         }
         let length = match changed {
             Some(changed) => changed,
@@ -327,6 +337,7 @@ impl Dispatcher<'_> {
         if view.listed {
             return Ok(());
         }
+        let view = Arc::make_mut(view);
         let mut key = Vec::new();
         while let Some(next) = host.storage_next(&package, &key)? {
             if next <= key {
