@@ -240,7 +240,7 @@ impl Callees for Library<'_> {
         if let Some(callee) = compiled.get(&(*id, backend)) {
             return Ok(Some(Arc::clone(callee)));
         }
-        let code = kapsule_engine::compile(&loaded.module, backend)?;
+        let code = kapsule_engine::compile(loaded.metered()?, backend)?;
         let callee = Callee::new(&found.opened.package, code)
             .map_err(|refusal| HostError::Hostcall { hostcall: "call", detail: refusal.detail })?;
         let callee = Arc::new(callee);

@@ -1,12 +1,13 @@
 //! Running and replaying a verified package on an engine.
 
-use std::sync::OnceLock;
+use std::borrow::Cow;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use kapsule_abi::{ErrorCode, Limit, Outcome, Rule, guard};
+use kapsule_abi::{ErrorCode, Hostcall, Limit, Outcome, Rule, guard};
 use kapsule_engine::{
-    Backend, CodeOrigin, Compiled, Compose, Host, HostError, HotCode, Job, JobOptions, MemoryHost,
+    Backend, CodeOrigin, Compiled, Compose, Host, HostError, Job, JobOptions, MemoryHost, Pool,
     Replay, ReplayOptions, Run, RunError,
 };
 use kapsule_format::manifest::Abi;
@@ -49,9 +50,14 @@ pub(crate) struct Loaded<'a> {
     pub(crate) name: &'a str,
     /// The package.
     pub(crate) package: &'a Package,
-    /// Its metered module.
-    pub(crate) module: MeteredModule,
+    /// The hostcalls that its module imports, each once, in order of their numbers.
+    pub(crate) imports: Vec<&'static Hostcall>,
+    wasm: Cow<'a, [u8]>,
     profile: Profile,
+    /// Metered when it is first needed, which is at once without code from the cache.
+    metered: OnceLock<MeteredModule>,
+    /// Code from the cache.
+    hot: Option<Compiled>,
     cache: Option<CodeCache>,
     callees: Option<&'a Library<'a>>,
 }
@@ -60,7 +66,20 @@ pub(crate) struct Loaded<'a> {
 pub(crate) fn load<'a>(
     name: &'a str,
     package: &'a Package,
-    module: &[u8],
+    module: impl Into<Cow<'a, [u8]>>,
+) -> Result<Loaded<'a>, Failure> {
+    load_with(name, package, module.into(), None)
+}
+
+/// Finds the code of a module in a cache, or does what [`load`] does and lets runs keep the code.
+///
+/// An entry of the cache was made of a module that had been validated and metered, and names the
+/// rules for both, so neither is done again.
+pub(crate) fn load_with<'a>(
+    name: &'a str,
+    package: &'a Package,
+    wasm: Cow<'a, [u8]>,
+    cache: Option<CodeCache>,
 ) -> Result<Loaded<'a>, Failure> {
     let exec = &package.manifest().exec;
     if exec.abi != Abi::KapsuleV1 {
@@ -73,9 +92,25 @@ pub(crate) fn load<'a>(
     }
     let profile: Profile =
         exec.profile.name().parse().map_err(|error| module_refused(name, &error))?;
-    let module = kapsule_meter::meter(module, &Options::new(profile))
-        .map_err(|error| module_refused(name, &error))?;
-    Ok(Loaded { name, package, module, profile, cache: None, callees: None })
+    let origin = CodeOrigin { module: exec.hash, profile };
+    let hot = cache.as_ref().and_then(|cache| cache.load(&origin));
+    let imports = hot.as_ref().map(|hot| hot.imports().to_vec());
+    let (metered, callees) = (OnceLock::new(), None);
+    let mut loaded = Loaded {
+        name,
+        package,
+        imports: imports.unwrap_or_default(),
+        wasm,
+        profile,
+        metered,
+        hot,
+        cache,
+        callees,
+    };
+    if loaded.hot.is_none() {
+        loaded.imports = grants::distinct(loaded.module()?);
+    }
+    Ok(loaded)
 }
 
 /// Looks at the module of a package that nobody verified, and so never at an encrypted one.
@@ -84,7 +119,7 @@ pub(crate) fn peek<'a>(name: &'a str, package: &'a Package) -> Result<Loaded<'a>
         let hint = "run it where a key of a recipient is held; this command decrypts nothing";
         Failure::decode(format!("the module of {name} is encrypted"), &error, hint)
     })?;
-    load(name, package, &module)
+    load(name, package, module)
 }
 
 /// Returns the failure of a module that metering refuses.
@@ -137,17 +172,36 @@ impl<'a> Loaded<'a> {
         Self { callees: Some(callees), ..self }
     }
 
+    /// Returns the metered module.
+    pub(crate) fn module(&self) -> Result<&MeteredModule, Failure> {
+        if let Some(module) = self.metered.get() {
+            return Ok(module);
+        }
+        let module = kapsule_meter::meter(&self.wasm, &Options::new(self.profile))
+            .map_err(|error| module_refused(self.name, &error))?;
+        Ok(self.metered.get_or_init(|| module))
+    }
+
+    /// Returns the metered module where a run asks for it.
+    pub(crate) fn metered(&self) -> Result<&MeteredModule, HostError> {
+        self.module().map_err(|failure| HostError::Compile {
+            backend: Backend::Wasmi,
+            detail: failure.message,
+        })
+    }
+
     /// Runs one entry against a host.
     pub(crate) fn run(&self, request: &Request<'_>, host: &mut dyn Host) -> Result<Ran, Failure> {
         let job = self.job(request)?;
         let start = Instant::now();
         let ran = match request.engine {
-            Engine::Auto => {
-                let ready = self.cached();
-                let compile = &mut |module: &_, backend| self.compile_and_keep(module, backend);
-                let code = HotCode { ready: ready.as_ref(), compile };
-                kapsule_engine::run_auto_with(&self.module, &job, host, code)
-            }
+            Engine::Auto => match &self.hot {
+                Some(hot) => kapsule_engine::run_hot(hot, &job, host, || self.metered()),
+                None => {
+                    let compile = &mut |module: &_, backend| self.compile_and_keep(module, backend);
+                    kapsule_engine::run_auto_with(self.module()?, &job, host, compile)
+                }
+            },
             _ => self.run_on(request.engine.backend(job.fuel), &job, host),
         };
         self.ran(&job, ran, start)
@@ -160,23 +214,14 @@ impl<'a> Loaded<'a> {
         host: &mut dyn Host,
     ) -> Result<(Backend, Run), RunError> {
         let run = match backend {
-            Backend::Wasmi => kapsule_engine::run_once(&self.module, backend, job, host),
+            Backend::Wasmi => kapsule_engine::run_once(self.metered()?, backend, job, host),
             Backend::Jit => kapsule_engine::run(&self.ready(backend)?, job, host),
         };
         Ok((backend, run?))
     }
 
-    /// Keeps compiled code in a cache from now on, and uses what is there.
-    pub(crate) fn with_cache(self, cache: Option<CodeCache>) -> Self {
-        Self { cache, ..self }
-    }
-
     fn origin(&self) -> CodeOrigin {
         CodeOrigin { module: self.package.manifest().exec.hash, profile: self.profile }
-    }
-
-    fn cached(&self) -> Option<Compiled> {
-        self.cache.as_ref()?.load(&self.origin())
     }
 
     fn compile_and_keep(
@@ -193,8 +238,10 @@ impl<'a> Loaded<'a> {
 
     /// Returns the compiled module, for the JIT from the cache if it is there.
     fn ready(&self, backend: Backend) -> Result<Compiled, HostError> {
-        let cached = if backend == Backend::Jit { self.cached() } else { None };
-        cached.map_or_else(|| self.compile_and_keep(&self.module, backend), Ok)
+        match &self.hot {
+            Some(hot) if backend == hot.backend() => Ok(hot.clone()),
+            _ => self.compile_and_keep(self.metered()?, backend),
+        }
     }
 
     /// Compiles the module for runs of this much fuel in all.
@@ -202,7 +249,8 @@ impl<'a> Loaded<'a> {
         let compiled = self
             .ready(engine.backend(fuel))
             .map_err(|error| self.refused(self.package.policy(), &RunError::from(error)))?;
-        Ok(Ready { loaded: self, engine, compiled, interpreter: OnceLock::new() })
+        let (pools, interpreter) = (Mutex::default(), OnceLock::new());
+        Ok(Ready { loaded: self, engine, compiled, pools, interpreter })
     }
 
     fn job<'j>(&'j self, request: &Request<'j>) -> Result<Job<'j>, Failure> {
@@ -258,7 +306,7 @@ impl<'a> Loaded<'a> {
         let start = Instant::now();
         let backend = engine.backend(transcript.end.fuel_used);
         let options = ReplayOptions { input, deadline: Some(&interrupt::requested) };
-        let replayed = kapsule_engine::compile(&self.module, backend)
+        let replayed = kapsule_engine::compile(self.module()?, backend)
             .map_err(RunError::from)
             .and_then(|compiled| kapsule_engine::replay(&compiled, transcript, options));
         let replay = replayed.map_err(|error| self.refused(&transcript.header.policy, &error))?;
@@ -309,7 +357,7 @@ impl<'a> Loaded<'a> {
         }
         let code = error.code();
         if code == ErrorCode::ImportRefused {
-            let missing = grants::missing(&self.module, policy);
+            let missing = grants::missing(&self.imports, policy);
             return grants::refused(self.name, self.package.policy(), &missing, error);
         }
         let limits = &policy.limits;
@@ -335,6 +383,8 @@ pub(crate) struct Ready<'a> {
     loaded: &'a Loaded<'a>,
     engine: Engine,
     compiled: Compiled,
+    /// Instances that no run uses now, as many as ran at the same time.
+    pools: Mutex<Vec<Pool>>,
     /// Compiled when a run first needs it.
     interpreter: OnceLock<Result<Compiled, HostError>>,
 }
@@ -355,20 +405,29 @@ impl Ready<'_> {
     ) -> Result<Ran, Failure> {
         let job = self.loaded.job(request)?;
         let start = Instant::now();
-        let run = |compiled: &Compiled| {
-            kapsule_engine::run(compiled, &job, &mut host()).map(|run| (compiled.backend(), run))
-        };
-        let mut ran = run(&self.compiled);
+        let mut ran = self.run_pooled(&job, &mut host()).map(|run| (self.backend(), run));
         if self.engine == Engine::Auto
             && matches!(ran, Err(RunError::Host(HostError::NativeStack(Backend::Jit))))
         {
-            let compile = || kapsule_engine::compile(&self.loaded.module, Backend::Wasmi);
+            let compile = || kapsule_engine::compile(self.loaded.metered()?, Backend::Wasmi);
             ran = match self.interpreter.get_or_init(compile) {
-                Ok(compiled) => run(compiled),
+                Ok(compiled) => kapsule_engine::run(compiled, &job, &mut host())
+                    .map(|run| (Backend::Wasmi, run)),
                 Err(error) => Err(error.clone().into()),
             };
         }
         self.loaded.ran(&job, ran, start)
+    }
+
+    /// Runs a job on an instance that an earlier run left, if there is one.
+    fn run_pooled(&self, job: &Job<'_>, host: &mut dyn Host) -> Result<Run, RunError> {
+        // A pool is put in whole, so a thread that panicked left nothing half done.
+        let pools = || self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = pools().pop();
+        let mut pool = idle.unwrap_or_else(|| Pool::new(self.compiled.clone(), 1));
+        let run = pool.run(job, host);
+        pools().push(pool);
+        run
     }
 }
 

@@ -89,13 +89,17 @@ pub(crate) fn to_json(call: &Hostcall) -> Option<String> {
     (!call.is_always_granted()).then(|| call.grant_names().to_string())
 }
 
-/// Returns the imports of a module that this policy does not link, each once.
-pub(crate) fn missing(module: &MeteredModule, policy: &Policy) -> Vec<&'static Hostcall> {
-    let mut missing: Vec<_> =
-        module.imports().iter().copied().filter(|call| !policy.links(call)).collect();
-    missing.sort_unstable_by_key(|call| call.number);
-    missing.dedup();
-    missing
+/// Returns the imports of a module, each once, in order of their numbers.
+pub(crate) fn distinct(module: &MeteredModule) -> Vec<&'static Hostcall> {
+    let mut imports = module.imports().to_vec();
+    imports.sort_unstable_by_key(|call| call.number);
+    imports.dedup();
+    imports
+}
+
+/// Returns the imports that this policy does not link.
+pub(crate) fn missing(imports: &[&'static Hostcall], policy: &Policy) -> Vec<&'static Hostcall> {
+    imports.iter().copied().filter(|call| !policy.links(call)).collect()
 }
 
 /// Says what to do about a refused import: the host can grant it, or the package never asked.

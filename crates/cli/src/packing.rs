@@ -83,7 +83,7 @@ impl Authoring<'_> {
                     .cause(format!("{} exports no entry {entry:?}", exec.binary)));
             }
         }
-        let missing = grants::missing(&module, policy);
+        let missing = grants::missing(&grants::distinct(&module), policy);
         if let Some(call) = missing.first()
             && guard!("cli.pack.grants", true)
         {

@@ -131,12 +131,12 @@ fn imports(
     policy: &Policy,
     numbers: std::ops::RangeInclusive<u16>,
 ) -> Option<&'static Hostcall> {
-    let own = loaded.module.imports();
+    let own = &loaded.imports;
     let linked = |call: &&Hostcall| numbers.contains(&call.number) && policy.links(call);
     // A callee has at most what its caller was granted.
     let calls = own.iter().any(|call| call.number == CALL && policy.links(call));
     let candidates: Vec<&'static Hostcall> =
-        if calls { HOSTCALLS.iter().collect() } else { own.to_vec() };
+        if calls { HOSTCALLS.iter().collect() } else { own.clone() };
     candidates.into_iter().filter(|call| call.number != CALL).find(linked)
 }
 

@@ -28,14 +28,6 @@ pub fn run_once(
     run(&compile_once(module, backend)?, job, host)
 }
 
-/// Where [`run_auto_with`] gets compiled code from.
-pub struct HotCode<'c> {
-    /// Code that is at hand, from an earlier run or from a host's cache; it is used at once.
-    pub ready: Option<&'c Compiled>,
-    /// Compiles the module for the backend of long runs, and may keep what it returns.
-    pub compile: &'c mut dyn FnMut(&MeteredModule, Backend) -> Result<Compiled, HostError>,
-}
-
 /// Compiles and runs a module on the backend that suits the work it turns out to be.
 ///
 /// A run starts on the interpreter, which is ready at once, with at most [`JIT_FUEL_MIN`] fuel; a
@@ -56,10 +48,10 @@ pub fn run_auto(
     job: &Job<'_>,
     host: &mut dyn Host,
 ) -> Result<(Backend, Run), RunError> {
-    run_auto_with(module, job, host, HotCode { ready: None, compile: &mut compile })
+    run_auto_with(module, job, host, &mut compile)
 }
 
-/// Runs a module as [`run_auto`] does, with compiled code that the caller finds or keeps.
+/// Runs a module as [`run_auto`] does, with a compiler of the caller's, who may keep what it makes.
 ///
 /// # Errors
 /// As [`run_auto`].
@@ -70,11 +62,10 @@ pub fn run_auto_with(
     module: &MeteredModule,
     job: &Job<'_>,
     host: &mut dyn Host,
-    code: HotCode<'_>,
+    compile: &mut dyn FnMut(&MeteredModule, Backend) -> Result<Compiled, HostError>,
 ) -> Result<(Backend, Run), RunError> {
-    let HotCode { ready, compile } = code;
-    let backend = ready.map_or(Backend::choose(job.fuel), Compiled::backend);
-    if backend != Backend::Wasmi && ready.is_none() && host.reset() {
+    let backend = Backend::choose(job.fuel);
+    if backend != Backend::Wasmi && host.reset() {
         let interpreted = compile_once(module, Backend::Wasmi)?;
         if let Some(run) = run_short(&interpreted, job, host)? {
             return Ok((Backend::Wasmi, run));
@@ -82,12 +73,34 @@ pub fn run_auto_with(
         // Asked for above, and granted.
         host.reset();
     }
-    let attempt = |backend, host: &mut dyn Host| match ready {
-        _ if backend == Backend::Wasmi => run_once(module, backend, job, host),
-        Some(compiled) => run(compiled, job, host),
-        None => run(&compile(module, backend)?, job, host),
-    };
-    with_fallback(backend, host, attempt)
+    with_fallback(backend, host, |backend, host| match backend {
+        Backend::Wasmi => run_once(module, backend, job, host),
+        #[cfg(feature = "jit")]
+        Backend::Jit => run(&compile(module, backend)?, job, host),
+    })
+}
+
+/// Runs a job on code that is at hand, from an earlier run or from a host's cache.
+///
+/// The module itself is asked for only if the JIT lacks native stack for a run that the metering
+/// allows, and the run is repeated on the interpreter.
+///
+/// # Errors
+/// As [`run_auto`], and what `module` fails with.
+///
+/// # Determinism
+/// As [`run_auto`].
+pub fn run_hot<'m>(
+    compiled: &Compiled,
+    job: &Job<'_>,
+    host: &mut dyn Host,
+    module: impl Fn() -> Result<&'m MeteredModule, HostError>,
+) -> Result<(Backend, Run), RunError> {
+    let hot = compiled.backend();
+    with_fallback(hot, host, |backend, host| match backend == hot {
+        true => run(compiled, job, host),
+        false => run_once(module()?, backend, job, host),
+    })
 }
 
 /// Runs a job if [`JIT_FUEL_MIN`] fuel is enough for it.

@@ -208,6 +208,12 @@ impl Compiled {
         }
     }
 
+    /// Returns the hostcalls that the module imports, each once, in order of their numbers.
+    #[must_use]
+    pub fn imports(&self) -> &[&'static Hostcall] {
+        &self.facts.imports
+    }
+
     /// Returns the compiled code as an entry that a host can keep, or `None` for the interpreter,
     /// which compiles faster than it could load.
     ///

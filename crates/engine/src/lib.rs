@@ -90,7 +90,7 @@ mod run;
 #[cfg(feature = "jit")]
 mod tiered;
 
-pub use auto::{HotCode, run_auto, run_auto_with, run_once};
+pub use auto::{run_auto, run_auto_with, run_hot, run_once};
 pub use backend::{Backend, Compiled, JIT_FUEL_MIN, TrapSite, compile};
 #[cfg(feature = "jit")]
 pub use backend::{CodeKey, CodeOrigin};

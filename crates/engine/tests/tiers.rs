@@ -1,7 +1,7 @@
 //! A module that is run often moves to the JIT, and no result tells when.
 
 use kapsule_abi::Outcome;
-use kapsule_engine::{Backend, Compiled, HotCode, Tiered, disagreement, run_auto_with};
+use kapsule_engine::{Backend, Compiled, Tiered, disagreement, run_auto_with, run_hot};
 
 use crate::support::*;
 
@@ -58,9 +58,8 @@ fn a_short_life_compiles_nothing() {
 fn code_that_is_ready_is_used_at_once() {
     let case = case(10);
     let compiled = case.compiled(Backend::Jit);
-    let mut compile = |_: &_, _| panic!("the code was ready");
-    let code = HotCode { ready: Some(&compiled), compile: &mut compile };
-    let (backend, found) = run_auto_with(&case.metered(), &case.job(), &mut host(), code).unwrap();
+    let module = || panic!("the code was ready");
+    let (backend, found) = run_hot(&compiled, &case.job(), &mut host(), module).unwrap();
     let expected = case.run_on(Backend::Wasmi, &mut host()).unwrap();
     assert_eq!((backend, disagreement(&expected, &found)), (Backend::Jit, None));
 
@@ -78,7 +77,7 @@ fn a_long_run_asks_for_code_once() {
         asked += 1;
         kapsule_engine::compile(module, backend)
     };
-    let code = HotCode { ready: None, compile: &mut compile };
-    let (backend, run) = run_auto_with(&case.metered(), &case.job(), &mut host(), code).unwrap();
+    let (backend, run) =
+        run_auto_with(&case.metered(), &case.job(), &mut host(), &mut compile).unwrap();
     assert_eq!((backend, run.outcome, asked), (Backend::Jit, Outcome::Completed(0), 1));
 }

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use kapsule_abi::ErrorCode;
+use kapsule_abi::{ErrorCode, Hostcall};
 use kapsule_format::closure;
 use kapsule_format::manifest::Manifest;
 use kapsule_format::package::{Package, PackageId};
-use kapsule_meter::METERING;
+use kapsule_meter::{METERING, MeteredModule};
 use serde_json::{Value, json};
 
 use crate::cli::Context;
@@ -118,24 +118,30 @@ impl<'a> Module<'a> {
         }
     }
 
+    /// Returns the metered module with its imports, or why it cannot run.
+    fn good(&self) -> Result<(&MeteredModule, &[&'static Hostcall]), Failure> {
+        match self {
+            Self::Good(loaded) => Ok((loaded.module()?, &loaded.imports)),
+            Self::Bad(failure) => Err(failure.clone()),
+        }
+    }
+
     fn facts(&self) -> Vec<(&'static str, String)> {
-        let loaded = match self {
-            Self::Good(loaded) => loaded,
-            Self::Bad(failure) => {
+        let (module, imports) = match self.good() {
+            Ok(good) => good,
+            Err(failure) => {
                 return vec![(
                     "cannot run",
                     plain(&format!("{}: {}", failure.kind, failure.causes.join("; "))),
                 )];
             }
         };
-        let module = &loaded.module;
         let entries: Vec<&str> = module.entries().keys().map(String::as_str).collect();
-        let import = |call: &&kapsule_abi::Hostcall| match call.is_always_granted() {
+        let import = |call: &&Hostcall| match call.is_always_granted() {
             true => call.name.to_owned(),
             false => format!("{} ({})", call.name, call.grant_names()),
         };
-        let imports: Vec<String> =
-            super::policy::unique_imports(loaded).iter().map(import).collect();
+        let imports: Vec<String> = imports.iter().map(import).collect();
         let memory = module.memory().map_or_else(String::new, |memory| {
             format!("{} to {} pages of 64 KiB", memory.pages_min, memory.pages_max)
         });
@@ -151,26 +157,25 @@ impl<'a> Module<'a> {
     }
 
     fn to_json(&self) -> Value {
-        match self {
-            Self::Bad(failure) => {
+        match self.good() {
+            Err(failure) => {
                 json!({ "problem": failure.kind.to_string(), "causes": failure.causes })
             }
-            Self::Good(loaded) => {
+            Ok((module, imports)) => {
                 let import = |call: &&kapsule_abi::Hostcall| {
                     let grant = crate::grants::to_json(call);
                     json!({ "number": call.number, "name": call.name, "grant": grant })
                 };
-                let imports = super::policy::unique_imports(loaded);
-                let memory = loaded.module.memory();
+                let memory = module.memory();
                 json!({
-                    "entries": loaded.module.entries().keys().collect::<Vec<_>>(),
+                    "entries": module.entries().keys().collect::<Vec<_>>(),
                     "imports": imports.iter().map(import).collect::<Vec<_>>(),
                     "pages_min": memory.map(|memory| memory.pages_min),
                     "pages_max": memory.map(|memory| memory.pages_max),
-                    "functions": loaded.module.plan().functions.len(),
-                    "start": loaded.module.has_start(),
+                    "functions": module.plan().functions.len(),
+                    "start": module.has_start(),
                     "metering": METERING,
-                    "metered_bytes": loaded.module.bytes().len().to_string(),
+                    "metered_bytes": module.bytes().len().to_string(),
                 })
             }
         }

@@ -127,9 +127,9 @@ fn explanation(
         [] => "  nothing\n".to_owned(),
         lines => lines.iter().map(|line| format!("  {line}\n")).collect(),
     };
-    let missing = grants::missing(&loaded.module, &effective.policy);
+    let missing = grants::missing(&loaded.imports, &effective.policy);
     let mut imports = Vec::new();
-    for call in unique_imports(loaded) {
+    for call in loaded.imports.iter().copied() {
         let state = if missing.contains(&call) { "REFUSED" } else { "linked" };
         let grant = call.grant_names().to_string();
         imports.push(vec![format!("  {}", call.name), grant, state.to_owned()]);
@@ -152,16 +152,8 @@ fn explanation(
     )
 }
 
-/// Returns the imports of a module in order of their number, each once.
-pub(crate) fn unique_imports(loaded: &Loaded<'_>) -> Vec<&'static kapsule_abi::Hostcall> {
-    let mut imports = loaded.module.imports().to_vec();
-    imports.sort_unstable_by_key(|call| call.number);
-    imports.dedup();
-    imports
-}
-
 fn explanation_json(loaded: &Loaded<'_>, effective: &Effective) -> Result<Value, Failure> {
-    let missing = grants::missing(&loaded.module, &effective.policy);
+    let missing = grants::missing(&loaded.imports, &effective.policy);
     let import = |call: &&kapsule_abi::Hostcall| {
         json!({
             "name": call.name,
@@ -180,7 +172,7 @@ fn explanation_json(loaded: &Loaded<'_>, effective: &Effective) -> Result<Value,
         "effective": to_json(&effective.policy)?,
         "effective_hash": effective.policy.hash().to_string(),
         "narrowed": effective.narrowings.iter().map(narrowing).collect::<Vec<_>>(),
-        "imports": unique_imports(loaded).iter().map(import).collect::<Vec<_>>(),
+        "imports": loaded.imports.iter().map(import).collect::<Vec<_>>(),
         "runs": missing.is_empty(),
     }))
 }

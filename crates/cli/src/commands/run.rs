@@ -127,10 +127,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let library = Library::new(&closure)?;
     // Code of an encrypted module is not left on the disk in the clear.
     let open = opened.package.manifest().exec.encrypted.is_none();
-    let cache = context.home().ok().filter(|_| open).and_then(|home| CodeCache::open(&home));
-    let loaded = execute::load(&name, &opened.package, &opened.module)?
-        .with_cache(cache)
-        .with_callees(&library);
+    let used = open && args.engine != Engine::Wasmi;
+    let cache = context.home().ok().filter(|_| used).and_then(|home| CodeCache::open(&home));
+    let module = opened.module.as_slice().into();
+    let loaded = execute::load_with(&name, &opened.package, module, cache)?.with_callees(&library);
     let input = match &args.input {
         Some(path) => files::read(path, "input", INPUT_BYTES_MAX)?,
         None => Vec::new(),
@@ -193,7 +193,7 @@ fn check(context: &Context, args: &Args) -> Result<(), Failure> {
 fn now(ui: &Ui, args: &Args, loaded: &Loaded<'_>) -> u64 {
     args.now.unwrap_or_else(|| {
         let now = opening::now_ms();
-        if loaded.module.imports().iter().any(|call| call.name == "now") {
+        if loaded.imports.iter().any(|call| call.name == "now") {
             ui.say(&format!("the run is told the time {now} ms; repeat it with --now {now}"));
         }
         now
