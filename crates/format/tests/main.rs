@@ -10,6 +10,8 @@ mod package;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
+mod storage;
+#[cfg(test)]
 mod syntaxes;
 #[cfg(test)]
 mod tables;

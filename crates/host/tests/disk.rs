@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::mpsc::channel;
 use std::thread;
 
 use kapsule_abi::{Errno, ErrorCode};
@@ -132,6 +134,28 @@ fn a_dag_directory_holds_metadata_only() {
     fs::remove_file(&file).unwrap();
     fs::write(disk.path("dag/short.cbor"), metadata(1, vec![]).encode()).unwrap();
     assert_eq!(open().unwrap_err().code, ErrorCode::StoreCorrupt);
+}
+
+/// A folder of `/proc` opens by the number of any thread, and is listed by those of processes only.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_entry_that_its_folder_does_not_list_is_not_found() {
+    let mut host = DirectoryHost::new(MemoryHost::default());
+    host.mount("/proc/", Path::new("/proc")).unwrap();
+    let process = std::process::id();
+    assert!(read(&mut host, &format!("/proc/{process}/status")).is_ok());
+    let (say, number) = channel();
+    let (end, wait) = channel::<()>();
+    let thread = thread::spawn(move || {
+        let own = fs::read_link("/proc/thread-self").unwrap();
+        say.send(own.file_name().unwrap().to_str().unwrap().to_owned()).unwrap();
+        wait.recv()
+    });
+    let number = number.recv().unwrap();
+    assert!(fs::metadata(format!("/proc/{number}/status")).unwrap().is_file());
+    assert_eq!(read(&mut host, &format!("/proc/{number}/status")), Err(Errno::NotFound));
+    drop(end);
+    assert!(thread.join().unwrap().is_err());
 }
 
 /// Serves one connection: reads all, answers twice what came.
