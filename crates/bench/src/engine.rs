@@ -7,6 +7,7 @@ mod large;
 mod metering;
 mod programs;
 mod resident;
+mod signatures;
 mod warm;
 
 use kapsule_engine::{Backend, Job, JobOptions};
@@ -29,6 +30,7 @@ const SECTIONS: &[Section] = &[
     ("warm", warm::measure),
     ("hostcall", hostcall::measure),
     ("resident", resident::measure),
+    ("signatures", signatures::measure),
 ];
 
 /// Runs the measurements with these names, or every one, and returns the lines of the report.

@@ -13,7 +13,7 @@ use kapsule_format::verify::{CheckResult, ClosureFinding};
 use crate::cli::Context;
 use crate::error::{Failure, Kind};
 use crate::execute::{self, Loaded};
-use crate::opening::{self, Files, Opened, Roots, TrustArgs};
+use crate::opening::{self, Asked, Files, Opened, Verifier};
 use crate::shelf::Shelf;
 
 /// Where needed packages are looked for.
@@ -101,35 +101,32 @@ impl Sources {
     }
 
     /// Finds and verifies all that `root` needs, by the rules that hold for `root`.
-    pub(crate) fn closure(
-        &self,
-        root: &Package,
-        trust: &TrustArgs,
-        roots: Option<&Roots>,
-    ) -> Closure<Found> {
-        self.resolve(root, |files| {
+    pub(crate) fn closure(&self, root: &Package, verifier: &Verifier<'_>) -> Closure<Found> {
+        self.resolve(root, |id, files| {
             let name = files.name();
             // What it needs is looked for with everything else that `root` needs.
             let detail = "looked for with the package that needs this one".to_owned();
-            let closure = ClosureFinding { result: CheckResult::Pass, detail };
-            let opened = trust.open_by(&files, roots, Some(closure)).map_err(untrusted)?;
+            let closure = Some(ClosureFinding { result: CheckResult::Pass, detail });
+            let asked = Asked { closure, hash: Some(*id) };
+            let opened = verifier.open(&files, asked).map_err(untrusted)?;
             Ok(Found { name, opened })
         })
     }
 
     /// Finds all that `root` needs without looking at signatures.
     pub(crate) fn look(&self, root: &Package) -> Closure<Seen> {
-        self.resolve(root, |files| opening::decode(&files).map(Seen))
+        self.resolve(root, |_, files| opening::decode(&files).map(Seen))
     }
 
     fn resolve<T: Member>(
         &self,
         root: &Package,
-        open: impl Fn(Files) -> Result<T, Failure>,
+        open: impl Fn(&PackageId, Files) -> Result<T, Failure>,
     ) -> Closure<T> {
         let (id, needs) = (root.capsule_hash(), root.dependencies());
         let fetch = |id: &PackageId, needed_by: &PackageId| {
-            let opened = self.get(id).and_then(|files| files.map(&open).transpose());
+            let opened =
+                self.get(id).and_then(|files| files.map(|files| open(id, files)).transpose());
             opened.map_err(|failure| {
                 failure.cause(format!("package {id}, needed by {needed_by}, cannot be used"))
             })

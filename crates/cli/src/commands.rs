@@ -1,5 +1,6 @@
 //! One file per verb.
 
+mod accept;
 mod batch;
 mod build;
 mod completions;
@@ -19,6 +20,7 @@ mod recipient;
 mod replay;
 mod run;
 mod sign;
+mod trust;
 mod verify;
 
 pub(crate) use run::summary as run_summary;
@@ -38,6 +40,7 @@ pub(crate) enum Command {
     Sign(sign::Args),
     #[command(subcommand)]
     Package(package::Command),
+    Accept(accept::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
     Run(Box<run::Args>),
@@ -62,6 +65,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Pack(args) => pack::run(context, &args),
         Command::Package(command) => package::run(context, &command),
         Command::Sign(args) => sign::run(context, &args),
+        Command::Accept(args) => accept::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),
         Command::Run(args) => run::run(context, &args),

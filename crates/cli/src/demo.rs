@@ -21,12 +21,13 @@ use crate::error::Failure;
 use crate::execute::{self, Engine, Ran, Request};
 use crate::grants::GrantArgs;
 use crate::keystore::{self, KeyStore, StoredIdentity};
-use crate::opening::{self, Files, Opened, TrustArgs};
+use crate::opening::{self, Asked, Files, Opened, TrustArgs};
 use crate::packing::Authoring;
 use crate::passphrase::PassphraseArgs;
 use crate::paths::Home;
+use crate::trustfile::{self, Change};
 use crate::ui::Ui;
-use crate::{files, interrupt, packing, trustfile};
+use crate::{files, interrupt, packing};
 
 /// Who looks at the sample data.
 const VIEWER: &str = "ada";
@@ -167,11 +168,17 @@ impl<'a> Stage<'a> {
         let (author, publisher) = (create("author")?, create("publisher")?);
         let listed = [("author", &author), ("publisher", &publisher)]
             .map(|(name, key)| (name.to_owned(), key.identity.clone()));
-        let file = trustfile::encode(&listed, &["*".to_owned()], &trustfile::DEFAULT_ROLES)?;
+        let change = Change {
+            listed: listed.into(),
+            packages: vec!["*".to_owned()],
+            roles: trustfile::DEFAULT_ROLES.into(),
+            ..Change::default()
+        };
+        let file = change.first()?.encode();
         let path = home.path().join("trust.json");
         files::write(ui, &path, &file)?;
         progress.end("created the keys `author` and `publisher` and a trust file that lists them");
-        let trust = TrustArgs { trust: Some(path), ..TrustArgs::default() };
+        let trust = TrustArgs { trust: Some(path), apart: true, ..TrustArgs::default() };
         Ok(Self { ui, home, author, publisher, trust })
     }
 
@@ -211,7 +218,7 @@ impl<'a> Stage<'a> {
     fn open(&self, file: &str) -> Result<(String, Opened), Failure> {
         interrupt::check()?;
         let files = Files::read(&self.path(file))?;
-        Ok((files.name(), self.trust.open(&files)?))
+        Ok((files.name(), self.trust.verifier()?.open(&files, Asked::default())?))
     }
 
     /// Verifies a package and runs it with these grants.

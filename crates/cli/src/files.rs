@@ -126,6 +126,24 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     })
 }
 
+/// Returns the names of the files beside `path` whose name is that of `path`, a dot and more, and
+/// that `wanted` accepts; ascending, and at most `limit`.
+pub(crate) fn companions(path: &Path, wanted: impl Fn(&str) -> bool, limit: usize) -> Vec<String> {
+    let Some(file_name) = path.file_name().filter(|_| !is_dash(path)) else {
+        return Vec::new();
+    };
+    let start = format!("{}.", file_name.to_string_lossy());
+    let Ok(entries) = fs::read_dir(directory(path)) else {
+        return Vec::new();
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let own = |name: &String| name.starts_with(&start) && wanted(name);
+    let mut names: Vec<String> = names.filter(own).collect();
+    names.sort();
+    names.truncate(limit);
+    names
+}
+
 /// Creates a file that must not exist, with `mode` less the umask, and writes it through.
 pub(crate) fn create_new(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;

@@ -1,14 +1,15 @@
 //! Opening a package: reading the file, verifying it against the verifier's own trust roots.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kapsule_abi::ErrorCode;
+use kapsule_format::acceptance::Acceptance;
+use kapsule_format::known::KnownPackage;
 use kapsule_format::limits::{
     ENVELOPE_BYTES_MAX, ENVELOPES_MAX, JSON_FILE_BYTES_MAX, PACKAGE_BYTES_MAX,
 };
-use kapsule_format::package::{EnvelopeName, Package};
+use kapsule_format::package::{EnvelopeName, Package, PackageId};
 use kapsule_format::trust::Trust;
 use kapsule_format::verify::{
     self, Check, CheckName, CheckResult, ClosureFinding, Level, Options, Report, Verified,
@@ -17,7 +18,10 @@ use kapsule_format::verify::{
 use crate::error::Failure;
 use crate::files;
 use crate::identities::IdentityArgs;
+use crate::memory::Memory;
 use crate::paths::Home;
+use crate::roots::Roots;
+use crate::ui::Ui;
 
 /// Whom to trust; shared by every command that looks at signatures.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -25,17 +29,34 @@ pub(crate) struct TrustArgs {
     /// Trust file; without it `trust.json` of the configuration directory is used if it exists
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: Option<PathBuf>,
-    /// Level that the verdict must reach
+    /// Acceptance file; without it `accept.json` of the configuration directory is used if it
+    /// exists
+    #[arg(long, value_name = "FILE")]
+    pub(crate) accept: Option<PathBuf>,
+    /// Level that the verdict must reach; beats the acceptance file
     #[arg(long, value_name = "LEVEL", value_parser = decode_level)]
     pub(crate) require: Option<Level>,
+    /// `capsule_hash` that the package must have; also lets a version be used that is older than
+    /// one that was trusted before
+    #[arg(long, value_name = "HASH", value_parser = decode_id)]
+    pub(crate) hash: Option<PackageId>,
     #[command(flatten)]
     pub(crate) identities: IdentityArgs,
     /// Accept published test keys, whose signatures prove nothing; caps the verdict at proof-only
     #[arg(long)]
     pub(crate) insecure_dev: bool,
+    /// Whether nothing of the home is used, for a story of its own.
+    #[arg(skip)]
+    pub(crate) apart: bool,
 }
 
-fn decode_level(name: &str) -> Result<Level, String> {
+/// Reads a package id of the command line.
+pub(crate) fn decode_id(text: &str) -> Result<PackageId, String> {
+    text.parse().map_err(|error: kapsule_format::DecodeError| error.to_string())
+}
+
+/// Reads a level of the command line.
+pub(crate) fn decode_level(name: &str) -> Result<Level, String> {
     let levels = [Level::ProofOnly, Level::PolicyEnforced, Level::AuditReady];
     levels.into_iter().find(|level| level.name() == name).ok_or_else(|| {
         let names = levels.map(Level::name).join(", ");
@@ -81,22 +102,11 @@ impl Files {
 }
 
 /// Reads the files `<package>.<scope>-<suite>-<keyid>.dsse.json`, in order of their names.
+///
+/// A trust file's companion has no scope, and a trust file is no package.
 fn read_envelopes(path: &Path) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-    let Some(file_name) = path.file_name().filter(|_| !files::is_dash(path)) else {
-        return Ok(Vec::new());
-    };
-    let mut start = OsString::from(file_name);
-    start.push(".");
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let Ok(entries) = std::fs::read_dir(directory.unwrap_or(Path::new("."))) else {
-        return Ok(Vec::new());
-    };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let start = start.to_string_lossy().into_owned();
-    let own = |name: &String| name.starts_with(&start) && EnvelopeName::parse(name).is_ok();
-    let mut names: Vec<String> = names.filter(own).collect();
-    names.sort();
-    names.truncate(ENVELOPES_MAX);
+    let is_envelope = |name: &str| EnvelopeName::parse(name).is_ok();
+    let names = files::companions(path, is_envelope, ENVELOPES_MAX);
     let read = |name: String| {
         let bytes = files::read(&path.with_file_name(&name), "envelope", ENVELOPE_BYTES_MAX as u64);
         bytes.map(|bytes| (name, bytes))
@@ -104,73 +114,138 @@ fn read_envelopes(path: &Path) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     names.into_iter().map(read).collect()
 }
 
-/// Trust roots and where they came from.
-pub(crate) struct Roots {
-    /// The file.
-    pub(crate) path: PathBuf,
-    /// Its content.
-    pub(crate) trust: Trust,
+/// An acceptance file and where it came from.
+struct Accepting {
+    path: PathBuf,
+    acceptance: Acceptance,
+}
+
+/// Everything by which this call verifies: what the caller asks for, and what the home holds.
+pub(crate) struct Verifier<'a> {
+    args: &'a TrustArgs,
+    accepting: Option<Accepting>,
+    memory: Memory,
+    roots: Option<Roots>,
 }
 
 impl TrustArgs {
-    /// Reads the trust file: the one named, else the one of the home, else none.
-    pub(crate) fn roots(&self) -> Result<Option<Roots>, Failure> {
-        let configured = || Home::from_env().ok().map(|home| home.trust_file());
-        let existing = || configured().filter(|path| path.exists());
-        let Some(path) = self.trust.clone().or_else(existing) else {
-            return Ok(None);
-        };
-        let bytes = files::read(&path, "trust file", JSON_FILE_BYTES_MAX as u64)?;
-        let trust = Trust::decode(&bytes).map_err(|error| {
-            let hint = "write one with `kapsule key trust NAME -o trust.json`";
-            Failure::decode(format!("{} is not a trust file", path.display()), &error, hint)
+    /// Reads the trust file, the acceptance file and the record of what is known, each if it is
+    /// there.
+    pub(crate) fn verifier(&self) -> Result<Verifier<'_>, Failure> {
+        let home = Home::from_env().ok().filter(|_| !self.apart);
+        let memory = home.as_ref().map_or_else(|| Ok(Memory::default()), Memory::of)?;
+        let existing = |path: Option<PathBuf>| path.filter(|path| path.exists());
+        let path = self.accept.clone();
+        let path = path.or_else(|| existing(home.as_ref().map(Home::accept_file)));
+        let accepting = path.map(Accepting::read).transpose()?;
+        let path = self.trust.clone();
+        let path = path.or_else(|| existing(home.as_ref().map(Home::trust_file)));
+        let pin = accepting.as_ref().and_then(|accepting| accepting.acceptance.trust);
+        let read =
+            |path: PathBuf| Roots::read(&path, pin.as_ref(), memory.known(), self.insecure_dev);
+        let roots = path.map(read).transpose()?;
+        Ok(Verifier { args: self, accepting, memory, roots })
+    }
+}
+
+impl Accepting {
+    fn read(path: PathBuf) -> Result<Self, Failure> {
+        let bytes = files::read(&path, "acceptance file", JSON_FILE_BYTES_MAX as u64)?;
+        let acceptance = Acceptance::decode(&bytes).map_err(|error| {
+            let message = format!("{} is not an acceptance file", path.display());
+            Failure::decode(message, &error, "write one with `kapsule accept -o accept.json`")
         })?;
-        Ok(Some(Roots { path, trust }))
+        Ok(Self { path, acceptance })
+    }
+}
+
+/// A package as it was asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asked {
+    /// What is known of its closure.
+    pub(crate) closure: Option<ClosureFinding>,
+    /// Its hash, where something else than the caller names that: a dependency list, a transcript.
+    pub(crate) hash: Option<PackageId>,
+}
+
+impl Verifier<'_> {
+    /// Returns the trust roots in use.
+    pub(crate) const fn roots(&self) -> Option<&Roots> {
+        self.roots.as_ref()
     }
 
-    fn options<'a>(
-        &self,
-        files: &'a Files,
-        required: Level,
-        closure: Option<ClosureFinding>,
-    ) -> Options<'a> {
+    /// Says where the level of `verify` comes from, unless the caller chose it.
+    pub(crate) fn level_origin(&self) -> String {
+        match (&self.args.require, &self.accepting) {
+            (Some(_), _) => String::new(),
+            (None, Some(accepting)) => format!(", as {} demands", accepting.path.display()),
+            (None, None) => ", the default; ask for more with --require".to_owned(),
+        }
+    }
+
+    fn level(&self, default: Level) -> Level {
+        let demanded = self.accepting.as_ref().map(|accepting| accepting.acceptance.level);
+        self.args.require.or(demanded).unwrap_or(default)
+    }
+
+    fn options<'a>(&'a self, files: &'a Files, required: Level, asked: Asked) -> Options<'a> {
         // Here nothing is decrypted: `verify` and `open` do so where it is asked for.
         let envelopes = files.envelopes.iter();
-        Options {
+        let refused = self.roots.as_ref().and_then(|roots| roots.chain.as_ref().err());
+        let mut options = Options {
             required,
-            insecure_dev: self.insecure_dev,
-            closure,
+            insecure_dev: self.args.insecure_dev,
+            closure: asked.closure,
             envelopes: envelopes.map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect(),
+            trust_refused: refused.cloned(),
+            known: Some(self.memory.known()),
+            expected: asked.hash.or(self.args.hash),
             ..Options::default()
+        };
+        if let Some(accepting) = &self.accepting {
+            accepting.acceptance.apply(&mut options);
         }
+        options
+    }
+
+    fn trust(&self) -> Option<&Trust> {
+        self.roots.as_ref().map(|roots| &roots.trust)
     }
 
     /// Verifies and reports; requires proof-only unless asked for more.
     pub(crate) fn verify(
         &self,
         files: &Files,
-        roots: Option<&Roots>,
-        closure: Option<ClosureFinding>,
+        package: Option<&Package>,
+        asked: Asked,
     ) -> Result<Report, Failure> {
-        let required = self.require.unwrap_or(Level::ProofOnly);
-        let trust = roots.map(|roots| &roots.trust);
-        let report =
-            |options: &Options<'_>| verify::package(&files.bytes, trust, Some(now_ms()), options);
-        let mut options = self.options(files, required, closure);
+        let report = self.report(files, asked)?;
+        if let (true, Some(package)) = (report.is_accepted(), package) {
+            self.note(package, &report);
+        }
+        Ok(report)
+    }
+
+    fn report(&self, files: &Files, asked: Asked) -> Result<Report, Failure> {
+        let report = |options: &Options<'_>| {
+            verify::package(&files.bytes, self.trust(), Some(now_ms()), options)
+        };
+        let mut options = self.options(files, self.level(Level::ProofOnly), asked);
         let first = report(&options);
         if first.result(CheckName::Opened).is_none() {
             return Ok(first);
         }
         // Only for an encrypted payload are secrets looked for.
-        let held = self.identities.read()?;
+        let identities = &self.args.identities;
+        let held = identities.read()?;
         options.decrypt = (!held.open.is_empty()).then_some(&held.open as _);
         let second = report(&options);
-        let locked =
-            second.result(CheckName::Opened) == Some(CheckResult::NotDone(ErrorCode::KeyNotHeld));
-        if !locked || !self.identities.passphrase.is_available() {
+        let locked = CheckResult::NotDone(ErrorCode::KeyNotHeld);
+        if second.result(CheckName::Opened) != Some(locked) || !identities.passphrase.is_available()
+        {
             return Ok(second);
         }
-        match self.identities.unlock(&held)? {
+        match identities.unlock(&held)? {
             Some(unlocked) => {
                 options.decrypt = Some(unlocked as _);
                 Ok(report(&options))
@@ -182,29 +257,45 @@ impl TrustArgs {
     /// Verifies a package that is to be run, and opens it.
     ///
     /// Trust roots that exist are enforced: with them the level is policy-enforced unless
-    /// `--require` says otherwise.
-    pub(crate) fn open(&self, files: &Files) -> Result<Opened, Failure> {
-        self.open_by(files, self.roots()?.as_ref(), None)
-    }
-
-    /// As [`TrustArgs::open`], with the roots at hand and what is known of the closure.
-    pub(crate) fn open_by(
-        &self,
-        files: &Files,
-        roots: Option<&Roots>,
-        closure: Option<ClosureFinding>,
-    ) -> Result<Opened, Failure> {
-        let default = if roots.is_some() { Level::PolicyEnforced } else { Level::ProofOnly };
-        let required = self.require.unwrap_or(default);
-        let trust = roots.map(|roots| &roots.trust);
-        let options = self.options(files, required, closure);
-        match verify::load(&files.bytes, trust, Some(now_ms()), &options) {
+    /// `--require` or the acceptance file says otherwise.
+    pub(crate) fn open(&self, files: &Files, asked: Asked) -> Result<Opened, Failure> {
+        let roots = self.roots.is_some();
+        let required = self.level(if roots { Level::PolicyEnforced } else { Level::ProofOnly });
+        let options = self.options(files, required, asked);
+        match verify::load(&files.bytes, self.trust(), Some(now_ms()), &options) {
             Ok((package, report)) => {
-                let module = self.identities.module(&files.name(), &package)?;
+                let module = self.args.identities.module(&files.name(), &package)?;
+                self.note(&package, &report);
                 Ok(Opened { package, report, module })
             }
             Err(report) => Err(rejected(&files.name(), &report)),
         }
+    }
+
+    /// Notes what an accepted package has shown; a signature by a test key shows nothing.
+    fn note(&self, package: &Package, report: &Report) {
+        let passed = |name| report.result(name) == Some(CheckResult::Pass);
+        let author = package.manifest().identity().ok().flatten();
+        let Some(author) = author.filter(|_| !self.args.insecure_dev) else { return };
+        if passed(CheckName::SignerTrusted) && passed(CheckName::Signature) {
+            self.memory.note_package(KnownPackage {
+                name: package.manifest().name.clone(),
+                author: author.id(),
+                version: package.manifest().version.clone(),
+                capsule_hash: package.capsule_hash(),
+            });
+        }
+        if passed(CheckName::Signature) {
+            self.memory.note_identity(author);
+        }
+    }
+
+    /// Remembers what this call has shown.
+    pub(crate) fn remember(&self, ui: &Ui) {
+        if let Some(Roots { chain: Ok(chain), .. }) = &self.roots {
+            self.memory.note_chain(chain);
+        }
+        self.memory.keep(ui);
     }
 }
 
@@ -244,7 +335,7 @@ pub(crate) fn rejected(name: &str, report: &Report) -> Failure {
     let stops = |check: &&Check| match check.result {
         CheckResult::Pass => false,
         CheckResult::Fail(_) => true,
-        CheckResult::NotDone(_) => check.name.level() <= report.required,
+        CheckResult::NotDone(_) => report.needs(check.name),
     };
     for check in report.checks.iter().filter(stops) {
         let code = check.result.code().map(|code| code.to_string()).unwrap_or_default();
@@ -261,9 +352,13 @@ pub(crate) fn hint(code: ErrorCode, name: &str) -> String {
         ErrorCode::SignatureMissing => {
             format!("sign it with `kapsule sign {name} --key NAME`")
         }
-        ErrorCode::SignerUntrusted | ErrorCode::SignerQuorum => {
+        ErrorCode::SignerUntrusted => {
             "if you trust the author, list the key with `kapsule key trust FILE.pub`".to_owned()
         }
+        ErrorCode::SignerQuorum => format!(
+            "let others whom you trust sign, `kapsule sign {name} --key NAME --scope publisher`; a \
+             trust file is signed by root identities, `kapsule sign trust.json --key NAME`"
+        ),
         ErrorCode::NotLookedAt => "name a trust file with --trust, or require less".to_owned(),
         ErrorCode::DependencyAbsent => {
             "name what is absent with `--dep FILE`, or keep it with `kapsule package add FILE`"
@@ -273,6 +368,14 @@ pub(crate) fn hint(code: ErrorCode, name: &str) -> String {
             "if you trust the author of the package that the cause names, list the key with \
              `kapsule key trust FILE.pub`"
                 .to_owned()
+        }
+        ErrorCode::TrustPinMismatch => {
+            "get the trust file of the pin with its earlier files (trust.json.1 and so on) and \
+             companions, or pin another one with `kapsule accept --pin FILE`"
+                .to_owned()
+        }
+        ErrorCode::DowngradeRefused => {
+            "use the newer version, or name this one by --hash if you mean it".to_owned()
         }
         ErrorCode::SignerRevoked | ErrorCode::TrustFileStale => {
             "get a newer trust file, or a package by another signer".to_owned()

@@ -69,6 +69,16 @@ impl Home {
         self.data.join("packages")
     }
 
+    /// Returns the place of the record of what is known.
+    pub(crate) fn known_file(&self) -> PathBuf {
+        self.state.join("known.json")
+    }
+
+    /// Returns the place of the acceptance file.
+    pub(crate) fn accept_file(&self) -> PathBuf {
+        self.config.join("accept.json")
+    }
+
     /// Returns the place of the trust file.
     pub(crate) fn trust_file(&self) -> PathBuf {
         self.config.join("trust.json")

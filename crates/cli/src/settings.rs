@@ -32,6 +32,7 @@ pub(crate) struct Setting {
 
 /// Every setting, in order of its name.
 pub(crate) const TABLE: &[Setting] = &[
+    Setting { name: "accept", variable: "KAPSULE_ACCEPT", default: "accept.json beside this file" },
     Setting { name: "color", variable: "KAPSULE_COLOR", default: "auto" },
     Setting { name: "engine", variable: "KAPSULE_ENGINE", default: "auto" },
     Setting { name: "jobs", variable: "KAPSULE_JOBS", default: "one for each core" },

@@ -23,6 +23,7 @@ mod settings;
 mod streams;
 mod support;
 mod surroundings;
+mod trust;
 mod verification;
 mod wasi;
 

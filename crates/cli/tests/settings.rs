@@ -23,6 +23,7 @@ fn configure(bench: &Bench, text: &str) {
 #[test]
 fn flag_beats_variable_beats_file_beats_default() {
     for (name, file, variable, flag) in [
+        ("accept", "one.json", "two.json", "three.json"),
         ("color", "never", "always", "auto"),
         ("engine", "jit", "wasmi", "auto"),
         ("jobs", "3", "2", "1"),

@@ -28,7 +28,8 @@
 //! | digests, trees, random blocks | [`hash`], [`tree`], [`random`] |
 //! | encodings | [`cbor`], [`json`], [`klog`] |
 //! | keys, what they sign, who may read | [`key`], [`envelope`], [`stanza`], `encrypt` |
-//! | documents | [`manifest`], [`policy`], [`package`], [`transcript`], [`trust`] |
+//! | documents | [`manifest`], [`policy`], [`package`], [`transcript`] |
+//! | the verifier's own documents | [`trust`], [`acceptance`], [`known`] |
 //! | verdicts on a package | [`verify`] |
 //!
 //! # Invariants
@@ -65,8 +66,10 @@ pub mod encrypt;
 pub mod envelope;
 pub mod key;
 
+pub mod acceptance;
 #[cfg(feature = "authoring")]
 pub mod authoring;
+pub mod known;
 pub mod manifest;
 pub mod package;
 pub mod policy;

@@ -106,6 +106,14 @@ pub const IDENTITY_KEYS_MAX: usize = 4;
 /// Greatest number of keys in a trust file.
 pub const TRUST_KEYS_MAX: usize = 4_096;
 
+/// Greatest number of companions of a trust file: four keys of sixteen identities.
+pub const TRUST_COMPANIONS_MAX: usize = 64;
+
+/// Greatest number of items in each list of a record of what is known.
+///
+/// Chosen: as many as an access list has.
+pub const KNOWN_ITEMS_MAX: usize = 65_536;
+
 /// One line of the table of limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -207,6 +215,8 @@ pub const TABLE: &[Limit] = &[
     fixed("registry policies", 65_536, "entries"),
     fixed("access list", 65_536, "entries"),
     fixed("trust keys", TRUST_KEYS_MAX as u64, "keys"),
+    fixed("trust companions", TRUST_COMPANIONS_MAX as u64, "files"),
+    fixed("known items", KNOWN_ITEMS_MAX as u64, "entries per list"),
     limit("snapshot capsules", 60_000, 10_000, "capsules"),
     fixed("snapshot heads", 1_024, "heads"),
 ];

@@ -1,13 +1,17 @@
 //! `trust.json`: whom a verifier trusts, for which role, which packages and how long.
 //!
 //! # Spec
-//! `spec/report.md`, section "Trust file".
+//! `spec/trust.md`, sections "Trust file", "Companions" and "Chain"; vectors in
+//! `spec/vectors/trust/`.
 
+mod chain;
 mod decode;
 mod encode;
 
 use alloc::string::String;
 use alloc::vec::Vec;
+
+pub use chain::{Chain, CompanionName, FILE_NAME, Link, statement};
 
 use crate::Digest;
 use crate::key::{Identity, IdentityId};
@@ -47,6 +51,8 @@ names! {
 pub struct Trust {
     /// Serial number, which never goes back.
     pub serial: u64,
+    /// SHA-256 of the file of the serial before; absent in serial 1 alone.
+    pub previous: Option<Digest>,
     /// Number of root identities that sign the next file.
     pub threshold: u64,
     /// Start of the validity window in milliseconds; 0 means no bound.
@@ -141,10 +147,33 @@ pub struct VerifyingKey {
 }
 
 impl Trust {
-    /// Tells whether the file may be used at this time.
+    /// Returns the first file of a chain, which lists nobody; one root identity signs the next.
+    ///
+    /// Root identities ascend by their id.
     #[must_use]
-    pub fn is_valid_at(&self, now_ms: u64) -> bool {
-        is_within(now_ms, self.valid_from, self.valid_until)
+    pub fn first(root_keys: Vec<Identity>) -> Self {
+        Self {
+            serial: 1,
+            previous: None,
+            threshold: 1,
+            valid_from: 0,
+            valid_until: 0,
+            root_keys,
+            keys: Vec::new(),
+            revoked: Vec::new(),
+            registries: Vec::new(),
+            logs: Vec::new(),
+            cosigners: Vec::new(),
+            quorum: 0,
+            verifying_keys: Vec::new(),
+            extensions: Extensions::new(),
+        }
+    }
+
+    /// Tells whether the file may be used at this time, give or take `skew_ms`.
+    #[must_use]
+    pub fn is_valid_at(&self, now_ms: u64, skew_ms: u64) -> bool {
+        is_within(now_ms, skew_ms, self.valid_from, self.valid_until)
     }
 
     /// Returns the entry of an identity.
@@ -167,15 +196,16 @@ impl TrustedKey {
         self.roles.contains(&role) && self.packages.iter().any(|glob| matches(glob, package))
     }
 
-    /// Tells whether the identity is trusted at this time.
+    /// Tells whether the identity is trusted at this time, give or take `skew_ms`.
     #[must_use]
-    pub fn is_valid_at(&self, now_ms: u64) -> bool {
-        is_within(now_ms, self.not_before, self.not_after)
+    pub fn is_valid_at(&self, now_ms: u64, skew_ms: u64) -> bool {
+        is_within(now_ms, skew_ms, self.not_before, self.not_after)
     }
 }
 
-fn is_within(now_ms: u64, first: u64, last: u64) -> bool {
-    first <= now_ms && (last == 0 || now_ms <= last)
+fn is_within(now_ms: u64, skew_ms: u64, first: u64, last: u64) -> bool {
+    let begun = first <= now_ms.saturating_add(skew_ms);
+    begun && (last == 0 || now_ms.saturating_sub(skew_ms) <= last)
 }
 
 fn matches(glob: &str, name: &str) -> bool {

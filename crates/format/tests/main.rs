@@ -18,6 +18,8 @@ mod tables;
 #[cfg(test)]
 mod transcript;
 #[cfg(test)]
+mod trust;
+#[cfg(test)]
 mod vectors;
 #[cfg(test)]
 mod verify;

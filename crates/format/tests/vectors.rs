@@ -19,6 +19,7 @@ mod policy;
 mod storage;
 mod transcript;
 mod tree;
+mod trust;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,6 +49,7 @@ const GROUPS: &[Group] = &[
     Group { name: "storage", judge: storage::judge },
     Group { name: "transcript", judge: transcript::judge },
     Group { name: "tree", judge: tree::judge },
+    Group { name: "trust", judge: trust::judge },
 ];
 
 /// One vector file.

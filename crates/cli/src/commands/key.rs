@@ -1,12 +1,11 @@
 //! `kapsule key`
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use kapsule_abi::ErrorCode;
 use kapsule_format::encrypt;
-use kapsule_format::key::{Identity, PublicKey, PublicLine, Suite};
-use kapsule_format::trust::Role;
+use kapsule_format::key::{PublicKey, Suite};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -16,7 +15,7 @@ use crate::error::{Done, Failure};
 use crate::keystore::{self, KeyName, KeyStore, SeenIdentity};
 use crate::passphrase::{ProtectArgs, Protection};
 use crate::text::{Align, facts, table};
-use crate::{files, keyimport, opening, trustfile};
+use crate::{files, keyimport, opening};
 
 const NEW_EXAMPLES: &str = "\
 Examples:
@@ -45,14 +44,7 @@ Examples:
   kapsule key export alice
   kapsule key export alice -o alice-identity.pub
   kapsule key export alice --secret --suite ed25519 -o alice-copy.key";
-const TRUST_EXAMPLES: &str = "\
-Examples:
-  kapsule key trust alice -o trust.json
-  kapsule key trust alice --package 'hello*' --role author -o trust.json
-  kapsule key trust bob.pub -o -";
 
-/// Greatest size of a file of public lines in bytes; one of four suites takes about 3,000.
-const PUBLIC_FILE_BYTES_MAX: u64 = 16_384;
 /// Greatest size of a file to import in bytes; PEM of a seed and an expanded key takes about 3,600.
 const IMPORT_BYTES_MAX: u64 = 16_384;
 /// Hex digits of a public key that a list or a table shows.
@@ -76,7 +68,7 @@ pub(crate) enum Command {
     Import(ImportArgs),
     Export(ExportArgs),
     Recipient(super::recipient::Args),
-    Trust(TrustArgs),
+    Trust(super::trust::Args),
 }
 
 /// Creates an identity from fresh random bytes
@@ -177,41 +169,7 @@ pub(crate) struct ExportArgs {
     output: PathBuf,
 }
 
-/// Writes a trust file that lists keys
-///
-/// The file (`kapsule/trust/1`) is what `verify --trust` and `run --trust` take; put it at
-/// `trust.json` of the configuration directory to have it used and enforced always.
-/// The listed keys are also its root keys.
-#[derive(Debug, clap::Args)]
-#[command(after_help = TRUST_EXAMPLES)]
-pub(crate) struct TrustArgs {
-    /// Names of identities of the home, or paths of `.pub` files
-    #[arg(required = true, value_name = "KEY")]
-    keys: Vec<String>,
-    /// Packages that the keys are trusted for; a final `*` stands for any rest
-    #[arg(long = "package", value_name = "GLOB", default_value = "*")]
-    packages: Vec<String>,
-    /// What the keys are trusted as
-    #[arg(
-        long = "role",
-        value_name = "ROLE",
-        value_parser = decode_role,
-        default_values_t = trustfile::DEFAULT_ROLES
-    )]
-    roles: Vec<Role>,
-    /// File to write, `-` for stdout
-    #[arg(long, short, value_name = "FILE", default_value = "trust.json")]
-    output: PathBuf,
-}
-
-fn decode_role(name: &str) -> Result<Role, String> {
-    Role::from_name(name).ok_or_else(|| {
-        let names: Vec<&str> = Role::ALL.iter().map(|role| role.name()).collect();
-        format!("roles are {}", names.join(", "))
-    })
-}
-
-fn decode_suite(name: &str) -> Result<Suite, String> {
+pub(super) fn decode_suite(name: &str) -> Result<Suite, String> {
     Suite::from_name(name).map_err(|_| {
         let names = Suite::ALL.map(Suite::name).join(", ");
         format!("suites are {names}")
@@ -229,7 +187,7 @@ pub(super) fn run(context: &Context, command: &Command) -> Done {
         Command::Import(args) => import(context, args),
         Command::Export(args) => export(context, args),
         Command::Recipient(args) => super::recipient::run(context, args),
-        Command::Trust(args) => trust(context, args),
+        Command::Trust(args) => super::trust::run(context, args),
     }
 }
 
@@ -453,44 +411,5 @@ fn to_json(identity: &SeenIdentity) -> Value {
         "name": identity.name.as_str(),
         "identity": identity.identity.id().to_string(),
         "keys": keys.collect::<Vec<_>>(),
-    })
-}
-
-fn trust(context: &Context, args: &TrustArgs) -> Done {
-    files::check_writable(&args.output)?;
-    let keys = context.keys()?;
-    let listed: Result<Vec<_>, _> = args.keys.iter().map(|name| find(&keys, name)).collect();
-    let bytes = trustfile::encode(&listed?, &args.packages, &args.roles)?;
-    if context.ui.json() && files::is_dash(&args.output) {
-        let hint = "name a file with -o";
-        return Err(Failure::usage("--json and `-o -` both need stdout", hint));
-    }
-    files::write(&context.ui, &args.output, &bytes)?;
-    if context.ui.json() {
-        context.ui.object(&json!({
-            "schema": "kapsule/cli-trust/1",
-            "file": args.output.display().to_string(),
-            "sha256": kapsule_format::hash::sha256(&bytes).to_string(),
-        }))?;
-    } else {
-        let pin = kapsule_format::hash::sha256(&bytes);
-        context.ui.say(&format!("wrote {}, pin {pin}", args.output.display()));
-    }
-    Ok(0)
-}
-
-/// Finds an identity: a path if the name has a slash or ends in `.pub`, else one of the home.
-fn find(keys: &KeyStore, name: &str) -> Result<(String, Identity), Failure> {
-    if !name.contains('/') && !name.ends_with(".pub") {
-        let parsed: Result<KeyName, String> = name.parse();
-        let hint = "name a key of `kapsule key list`, or the path of a `.pub` file";
-        let parsed = parsed
-            .map_err(|cause| Failure::usage(format!("{name:?} names no key"), hint).cause(cause))?;
-        return Ok((name.to_owned(), keys.look(&parsed)?.identity));
-    }
-    let bytes = files::read(Path::new(name), "public key", PUBLIC_FILE_BYTES_MAX)?;
-    PublicLine::decode_identity(&String::from_utf8_lossy(&bytes)).map_err(|error| {
-        let hint = "name a file as `kapsule key new` or `kapsule key export` writes it";
-        Failure::decode(format!("{name} is no public identity"), &error, hint)
     })
 }

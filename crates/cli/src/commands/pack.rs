@@ -66,10 +66,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", conflicts_with = "key")]
     author_key: Option<KeyName>,
     /// `capsule_hash` of the package that this one replaces
-    #[arg(long, value_name = "HASH", value_parser = decode_id)]
+    #[arg(long, value_name = "HASH", value_parser = opening::decode_id)]
     previous: Option<PackageId>,
     /// `capsule_hash` of a package that this one needs; may be repeated
-    #[arg(long = "depends", value_name = "HASH", value_parser = decode_id)]
+    #[arg(long = "depends", value_name = "HASH", value_parser = opening::decode_id)]
     dependencies: Vec<PackageId>,
     /// Encrypt the module to `age1...`, to the lines of a `.agepub` file, or to a key of the home;
     /// may be repeated
@@ -108,10 +108,6 @@ impl Args {
             wasi: WasiArgs::default(),
         }
     }
-}
-
-fn decode_id(text: &str) -> Result<PackageId, String> {
-    text.parse().map_err(|error: kapsule_format::DecodeError| error.to_string())
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Done {

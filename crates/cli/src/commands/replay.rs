@@ -10,7 +10,7 @@ use crate::error::{Done, Failure};
 use crate::execute::{self, Engine, Replayed};
 use crate::files::{self, INPUT_BYTES_MAX};
 use crate::interrupt;
-use crate::opening::{Files, TrustArgs};
+use crate::opening::{self, Asked, Files, TrustArgs};
 use crate::text::grouped;
 
 const EXAMPLES: &str = "\
@@ -55,8 +55,16 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let ui = &context.ui;
     let files = Files::read(&args.package)?;
     let name = files.name();
-    let opened = args.trust.open(&files)?;
     let transcript = read(&args.transcript)?;
+    // A transcript asks for its package by hash, whatever versions there are by now.
+    let hash = opening::decode(&files).ok().map(|package| package.capsule_hash());
+    let asked = Asked {
+        hash: hash.filter(|hash| *hash == transcript.header.capsule_hash),
+        ..Asked::default()
+    };
+    let verifier = args.trust.verifier()?;
+    let opened = verifier.open(&files, asked)?;
+    verifier.remember(ui);
     let input = match &args.input {
         Some(path) => Some(files::read(path, "input", INPUT_BYTES_MAX)?),
         None => None,

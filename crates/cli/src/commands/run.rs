@@ -18,7 +18,7 @@ use crate::execute::{self, Engine, Loaded, Ran, Request};
 use crate::files::{self, INPUT_BYTES_MAX};
 use crate::grants::{Effective, GrantArgs};
 use crate::interrupt;
-use crate::opening::{self, Files, Opened, TrustArgs};
+use crate::opening::{self, Asked, Files, Opened, TrustArgs};
 use crate::surroundings::{self, SurroundingArgs};
 use crate::text::{grouped, plain};
 use crate::ui::Ui;
@@ -114,14 +114,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let ui = &context.ui;
     let files = Files::read(&args.package)?;
     let name = files.name();
-    let roots = args.trust.roots()?;
+    let verifier = args.trust.verifier()?;
     let sources = args.packages.sources(context)?;
     // A file that is no package is refused with everything that verification says of it.
-    let package =
-        opening::decode(&files).or_else(|failure| args.trust.open(&files).and(Err(failure)))?;
-    let closure = sources.closure(&package, &args.trust, roots.as_ref());
-    let finding = closure::finding(&closure);
-    let opened = args.trust.open_by(&files, roots.as_ref(), Some(finding))?;
+    let package = opening::decode(&files)
+        .or_else(|failure| verifier.open(&files, Asked::default()).and(Err(failure)))?;
+    let closure = sources.closure(&package, &verifier);
+    let asked = Asked { closure: Some(closure::finding(&closure)), ..Asked::default() };
+    let opened = verifier.open(&files, asked)?;
+    verifier.remember(ui);
     let closure = closure.map_err(|error| closure::failure(&name, &package, *error))?;
     let effective = args.grants.effective(opened.package.policy())?;
     let library = Library::new(&closure)?;

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use kapsule_format::verify::{Check, CheckName, CheckResult, ClosureFinding, Level, Report};
+use kapsule_format::verify::{Check, CheckName, CheckResult, Level, Report};
 
 use crate::cli::Context;
 use crate::closure::{self, PackageArgs};
-use crate::error::{Done, Failure};
+use crate::error::Done;
 use crate::files;
-use crate::opening::{self, Files, Roots, TrustArgs};
+use crate::opening::{self, Asked, Files, TrustArgs, Verifier};
 use crate::text::{Align, facts, plain, table};
 use crate::ui::{Tone, Ui};
 
@@ -43,11 +43,15 @@ pub(crate) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Done {
     let ui = &context.ui;
     files::check_one_stdin(&[Some(&args.package), args.trust.identities.passphrase.file()])?;
-    let roots = args.trust.roots()?;
+    let verifier = args.trust.verifier()?;
     let files = Files::read(&args.package)?;
     let progress = (files.bytes().len() > (1 << 24)).then(|| ui.begin("verifying"));
-    let closure = closure(context, args, &files, roots.as_ref())?;
-    let report = args.trust.verify(&files, roots.as_ref(), closure)?;
+    let sources = args.packages.sources(context)?;
+    let package = opening::decode(&files).ok();
+    let closure = package.as_ref().map(|package| sources.closure(package, &verifier));
+    let asked = Asked { closure: closure.as_ref().map(closure::finding), ..Asked::default() };
+    let report = verifier.verify(&files, package.as_ref(), asked)?;
+    verifier.remember(ui);
     if let Some(progress) = progress {
         progress.end("verified");
     }
@@ -57,34 +61,16 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
         ui.data(&bytes)?;
         return Ok(report.exit_code());
     }
-    ui.text(&to_text(ui, &files.name(), args, roots.as_ref(), &report))?;
+    ui.text(&to_text(ui, &files.name(), &verifier, &report))?;
     match report.is_accepted() {
         true => Ok(0),
         false => Err(opening::rejected(&files.name(), &report)),
     }
 }
 
-/// Looks for what the package needs, if the file is one.
-fn closure(
-    context: &Context,
-    args: &Args,
-    files: &Files,
-    roots: Option<&Roots>,
-) -> Result<Option<ClosureFinding>, Failure> {
-    let sources = args.packages.sources(context)?;
-    let Ok(package) = opening::decode(files) else { return Ok(None) };
-    Ok(Some(closure::finding(&sources.closure(&package, &args.trust, roots))))
-}
-
-fn to_text(ui: &Ui, name: &str, args: &Args, roots: Option<&Roots>, report: &Report) -> String {
-    let chosen = match args.trust.require {
-        Some(_) => "",
-        None => ", the default; ask for more with --require",
-    };
-    let trust = match roots {
-        Some(roots) => {
-            format!("{}, serial {}", roots.path.display(), roots.trust.serial)
-        }
+fn to_text(ui: &Ui, name: &str, verifier: &Verifier<'_>, report: &Report) -> String {
+    let trust = match verifier.roots() {
+        Some(roots) => roots.describe(),
         None => "none; name one with --trust".to_owned(),
     };
     let verdict = match report.is_accepted() {
@@ -94,9 +80,9 @@ fn to_text(ui: &Ui, name: &str, args: &Args, roots: Option<&Roots>, report: &Rep
     format!(
         "{}{}\n{}{}\nverdict: {verdict}, level {}\n\nnot proved:\n{}",
         facts(&[
-            ("required", format!("{}{chosen}", report.required)),
+            ("required", format!("{}{}", report.required, verifier.level_origin())),
             ("package", plain(name)),
-            ("trust", trust),
+            ("trust", plain(&trust)),
         ]),
         checks(ui, report),
         derived(report),
@@ -173,8 +159,8 @@ fn not_proved(report: &Report) -> String {
     if !passed(CheckName::Dependencies) {
         lines.push("that the packages it needs are here and accepted");
     }
-    // This command keeps no record of versions.
-    lines.push("that no newer version of it is known");
+    // What was trusted here before is compared; what others know is not.
+    lines.push("that its author made no newer version");
     if report.level < Level::ProofOnly {
         lines.push("anything that a run of it would need");
     }

@@ -9,6 +9,7 @@ use core::ops::RangeInclusive;
 use kapsule_abi::{ErrorCode, guard};
 
 use super::Value;
+use crate::limits::JSON_FILE_BYTES_MAX;
 use crate::{DecodeError, Digest};
 
 /// Every RJSON schema and KCBOR format name of version 1, to tell E008 from E001.
@@ -17,6 +18,7 @@ const SCHEMAS: &[&str] = &[
     "kapsule/acl/1",
     "kapsule/host/1",
     "kapsule/key/1",
+    "kapsule/known/1",
     "kapsule/manifest/1",
     "kapsule/policy/1",
     "kapsule/receipt-policy/1",
@@ -69,6 +71,20 @@ impl Fields {
             Value::Object(members) => Ok(Self { path, members }),
             other => Err(wrong_type(&other, "an object").within(&path)),
         }
+    }
+
+    /// Opens the object of a file without a limit of its own.
+    ///
+    /// # Errors
+    /// E004 above 2^24 bytes; else as [`decode`](super::decode) and [`Fields::new`].
+    pub fn of_file(bytes: &[u8], path: &str) -> Result<Self, DecodeError> {
+        if guard!("format.json.file", bytes.len() > JSON_FILE_BYTES_MAX) {
+            let found = bytes.len();
+            let detail =
+                format!("{path} of {found} bytes exceeds the limit of {JSON_FILE_BYTES_MAX}");
+            return Err(DecodeError::new(ErrorCode::LimitExceeded, detail));
+        }
+        Self::new(super::decode(bytes)?, path)
     }
 
     /// Returns the name that error texts use.

@@ -1,5 +1,6 @@
 //! Identities: the sets of keys that rights belong to.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use kapsule_abi::{ErrorCode, guard};
@@ -45,6 +46,24 @@ impl Identity {
             return refuse(ErrorCode::SuiteUnsupported, detail);
         }
         Ok(Self(keys))
+    }
+
+    /// Forms an identity of key texts in order of their suite.
+    ///
+    /// # Errors
+    /// As [`PublicKey`] and [`Identity::new`].
+    pub(crate) fn from_texts(texts: &[String]) -> Result<Self, DecodeError> {
+        let keys: Result<_, DecodeError> = texts.iter().map(|text| text.parse()).collect();
+        Self::new(keys?)
+    }
+
+    /// Tells whether a key of this identity is one of `other`, which lacks another one of it.
+    ///
+    /// An identity never shrinks, so that a key whose suite is broken cannot speak alone.
+    #[must_use]
+    pub fn is_shrunk_to(&self, other: &Self) -> bool {
+        let shared = |key: &PublicKey| other.contains(key);
+        self.0.iter().any(shared) && !self.0.iter().all(shared)
     }
 
     /// Returns the keys in order of their suite.

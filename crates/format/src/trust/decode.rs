@@ -8,9 +8,9 @@ use kapsule_abi::{ErrorCode, guard};
 
 use super::{Log, Registry, Revoked, Role, SCHEMA, Trust, TrustedKey, VerifyingKey};
 use crate::DecodeError;
-use crate::json::{self, Fields, UINT_MAX};
-use crate::key::{Identity, IdentityId, PublicKey};
-use crate::limits::{JSON_FILE_BYTES_MAX, TRUST_KEYS_MAX};
+use crate::json::{Fields, UINT_MAX};
+use crate::key::{Identity, IdentityId};
+use crate::limits::TRUST_KEYS_MAX;
 use crate::text::{is_ascending, is_plain};
 
 /// Longest text of a trust file in bytes.
@@ -22,19 +22,14 @@ impl Trust {
     /// # Errors
     /// E001, E004, E005, E007, E008, E009, E034 or E035.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        if guard!("format.trust.size", bytes.len() > JSON_FILE_BYTES_MAX) {
-            let found = bytes.len();
-            let detail =
-                format!("trust file of {found} bytes exceeds the limit of {JSON_FILE_BYTES_MAX}");
-            return Err(DecodeError::new(ErrorCode::LimitExceeded, detail));
-        }
-        let mut fields = Fields::new(json::decode(bytes)?, "trust")?;
+        let mut fields = Fields::of_file(bytes, "trust")?;
         fields.schema(SCHEMA)?;
         let root_keys: Vec<Vec<String>> = fields.required("root_keys")?;
         let root_keys: Vec<Identity> =
-            root_keys.into_iter().map(identity).collect::<Result<_, _>>()?;
+            root_keys.iter().map(|texts| Identity::from_texts(texts)).collect::<Result<_, _>>()?;
         let trust = Self {
             serial: fields.uint("serial", 1..=UINT_MAX)?,
+            previous: fields.optional("previous")?,
             threshold: fields.uint("threshold", 1..=root_keys.len() as u64)?,
             valid_from: fields.required("valid_from")?,
             valid_until: fields.required("valid_until")?,
@@ -49,7 +44,19 @@ impl Trust {
             extensions: fields.finish_ext()?,
         };
         trust.check_order()?;
+        trust.check_previous()?;
         Ok(trust)
+    }
+
+    /// A first file names nothing before it, and every other one does.
+    fn check_previous(&self) -> Result<(), DecodeError> {
+        let fits = (self.serial == 1) == self.previous.is_none();
+        if guard!("format.trust.previous", !fits) {
+            let word = if self.serial == 1 { "present" } else { "absent" };
+            let detail = format!("trust.previous is {word} in serial {}", self.serial);
+            return Err(DecodeError::new(ErrorCode::SchemaViolation, detail));
+        }
+        Ok(())
     }
 
     fn check_order(&self) -> Result<(), DecodeError> {
@@ -87,11 +94,6 @@ fn objects<T>(
     items.into_iter().map(read).collect()
 }
 
-fn identity(texts: Vec<String>) -> Result<Identity, DecodeError> {
-    let keys: Result<Vec<PublicKey>, DecodeError> = texts.iter().map(|text| text.parse()).collect();
-    Identity::new(keys?)
-}
-
 fn plain(fields: &mut Fields, name: &str) -> Result<String, DecodeError> {
     let form = "1 to 256 bytes without control characters";
     fields.text(name, form, |text| is_plain(text, TEXT_BYTES_MAX))
@@ -105,7 +107,7 @@ fn trusted_key(mut fields: Fields) -> Result<TrustedKey, DecodeError> {
         DecodeError::new(ErrorCode::SchemaViolation, detail)
     })?;
     let key = TrustedKey {
-        identity: identity(fields.required("keys")?)?,
+        identity: Identity::from_texts(&fields.required::<Vec<String>>("keys")?)?,
         name: plain(&mut fields, "name")?,
         not_after: fields.required("not_after")?,
         not_before: fields.required("not_before")?,

@@ -15,8 +15,10 @@ impl Trust {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let roots = self.root_keys.iter().map(key_texts);
+        let previous = self.previous.map(|digest| ("previous".to_string(), Value::from(digest)));
+        let extensions = self.extensions.clone().into_iter().chain(previous).collect();
         json::encode(&object(
-            &self.extensions,
+            &extensions,
             [
                 ("cosigners", texts(&self.cosigners)),
                 ("keys", Value::array(self.keys.iter().map(TrustedKey::to_value))),

@@ -15,9 +15,10 @@ use super::{Verified, signer};
 use crate::DecodeError;
 use crate::envelope::{Envelope, Expected, verify_statement};
 use crate::hash::sha256;
-use crate::key::{Identity, KeyId, PublicKey};
+use crate::key::{Identity, KeyId, PublicKey, Suite};
+use crate::known::Known;
 use crate::manifest::{Manifest, ProofType};
-use crate::package::{Decrypt, EnvelopeName, Package, Raw, Scope, Signature, encrypted};
+use crate::package::{Decrypt, EnvelopeName, Package, PackageId, Raw, Scope, Signature, encrypted};
 use crate::trust::Trust;
 
 /// What looking for the closure of a package has shown.
@@ -41,6 +42,18 @@ pub struct Options<'a> {
     pub insecure_dev: bool,
     /// Number of distinct trusted identities that must have signed.
     pub min_signers: u64,
+    /// Suites that may sign, for an identity to be trusted; `None` for all.
+    pub suites: Option<Vec<Suite>>,
+    /// How far the clock may be off, in milliseconds.
+    pub max_skew_ms: u64,
+    /// Checks that must pass whatever the level is.
+    pub require: Vec<CheckName>,
+    /// Why the trust file is not the one that the verifier uses, if somebody looked.
+    pub trust_refused: Option<DecodeError>,
+    /// What the verifier remembers.
+    pub known: Option<&'a Known>,
+    /// The package that was asked for, if it was asked for by its hash.
+    pub expected: Option<PackageId>,
     /// What looking for the packages that this one needs has shown, if somebody looked.
     pub closure: Option<ClosureFinding>,
     /// Detached envelopes as (file name, bytes), looked at beside the trailer.
@@ -56,6 +69,12 @@ impl Default for Options<'_> {
             required: Level::ProofOnly,
             insecure_dev: false,
             min_signers: 1,
+            suites: None,
+            max_skew_ms: 0,
+            require: Vec::new(),
+            trust_refused: None,
+            known: None,
+            expected: None,
             closure: None,
             envelopes: Vec::new(),
             decrypt: None,
@@ -98,7 +117,7 @@ fn examine<'a>(
             let check = failed(CheckName::Form, &error);
             let facts = Facts { insecure_dev: options.insecure_dev, ..Facts::default() };
             let artefact = Artefact::Unknown(sha256(bytes));
-            (Report::new(artefact, [check].into(), facts, options.required), None)
+            (Report::new(artefact, [check].into(), facts, options), None)
         }
     }
 }
@@ -167,6 +186,8 @@ impl<'a> Session<'a> {
     }
 
     fn run(mut self, trust: Option<&Trust>, now_ms: Option<u64>) -> Report {
+        // What a refused trust file says is not even knowledge of keys.
+        let known = trust.filter(|_| self.options.trust_refused.is_none());
         let result = self.raw.check_capsule_hash();
         self.note(result);
         let result = self.raw.signatures();
@@ -183,10 +204,12 @@ impl<'a> Session<'a> {
         if let Some(manifest) = &manifest {
             let result = self.raw.check_facts(manifest);
             self.note(result);
+            self.check_expected();
             self.pass(CheckName::Hashes);
             self.state_facts(manifest);
             self.check_proof_type(manifest);
-            self.check_signatures(manifest, signatures.as_deref(), trust);
+            self.check_version(manifest);
+            self.check_signatures(manifest, signatures.as_deref(), known);
             let checks = signer::check(manifest, &self.facts.signers, trust, now_ms, self.options);
             checks.into_iter().for_each(|check| self.put(check));
         }
@@ -207,8 +230,9 @@ impl<'a> Session<'a> {
             ),
         });
         let artefact = Artefact::Package(self.raw.capsule_hash());
+        self.demand();
         let checks = self.checks.into_values().collect();
-        Report::new(artefact, checks, self.facts, self.options.required)
+        Report::new(artefact, checks, self.facts, self.options)
     }
 
     /// Keeps a check, unless an earlier step of the decode order spoke for it already.
@@ -238,6 +262,50 @@ impl<'a> Session<'a> {
         self.facts.name = Some(manifest.name.clone());
         self.facts.policy_hash = Some(manifest.policy_hash);
         self.facts.version = Some(manifest.version.to_string());
+    }
+
+    /// Compares the package with the one that was asked for.
+    fn check_expected(&mut self) {
+        let found = self.raw.capsule_hash();
+        let Some(expected) = self.options.expected.filter(|expected| *expected != found) else {
+            return;
+        };
+        if guard!("format.verify.expected", true) {
+            let detail = format!("found {found}, asked for {expected}");
+            let error = DecodeError::new(ErrorCode::FactsConflict, detail);
+            self.put(failed(CheckName::Hashes, &error));
+        }
+    }
+
+    /// Refuses a version below one that was trusted, unless this very package was asked for.
+    fn check_version(&mut self, manifest: &Manifest) {
+        let author = manifest.identity().ok().flatten();
+        let (Some(known), Some(author), None) = (self.options.known, author, self.options.expected)
+        else {
+            return;
+        };
+        let newer = known.newer(&manifest.name, &author.id(), &manifest.version);
+        if let Some(newer) = newer
+            && guard!("format.verify.downgrade", true)
+        {
+            let (found, known) = (&manifest.version, &newer.version);
+            let detail = format!("version {found}, and {known} was trusted before");
+            let error = DecodeError::new(ErrorCode::DowngradeRefused, detail);
+            self.put(failed(CheckName::Dependencies, &error));
+        }
+    }
+
+    /// Names what is demanded and would otherwise be left out.
+    fn demand(&mut self) {
+        for (name, code, detail) in [
+            (CheckName::Statement, ErrorCode::SignatureMissing, "the package has no envelope"),
+            (CheckName::Signature, ErrorCode::SignatureMissing, "the package names no author keys"),
+            (CheckName::Proof, ErrorCode::ProofMissing, "the package promises no proof"),
+        ] {
+            if guard!("format.verify.demand", self.options.require.contains(&name)) {
+                self.put(not_done(name, code, detail));
+            }
+        }
     }
 
     fn check_proof_type(&mut self, manifest: &Manifest) {

@@ -5,8 +5,9 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use kapsule_abi::ErrorCode;
+use kapsule_abi::{ErrorCode, guard};
 
+use super::checks::Options;
 use crate::Digest;
 use crate::json::{self, Value};
 use crate::key::{IdentityId, KeyId, Suite};
@@ -196,6 +197,8 @@ pub struct Report {
     pub level: Level,
     /// Level that the verifier required.
     pub required: Level,
+    /// Checks that the verifier required whatever the level is; not part of the bytes.
+    pub demanded: Vec<CheckName>,
     /// Code of the first check that stands in the way, if the artefact was not accepted.
     pub error_code: Option<ErrorCode>,
 }
@@ -206,25 +209,35 @@ impl Report {
         artefact: Artefact,
         checks: Vec<Check>,
         facts: Facts,
-        required: Level,
+        options: &Options<'_>,
     ) -> Self {
+        let (required, demanded) = (options.required, options.require.clone());
         let level = verdict(&checks, facts.insecure_dev);
         let failed = checks.iter().find_map(|check| match check.result {
             CheckResult::Fail(code) => Some(code),
             _ => None,
         });
         let undone = || {
-            let needed = checks.iter().filter(|check| check.name.level() <= required);
-            needed.filter_map(|check| check.result.code()).next()
+            let needs = |check: &&Check| is_needed(check.name, required, &demanded);
+            checks.iter().filter(needs).filter_map(|check| check.result.code()).next()
         };
-        let accepted = level >= required && level > Level::Rejected;
+        let unmet =
+            |check: &Check| check.result != CheckResult::Pass && demanded.contains(&check.name);
+        let demands = !guard!("format.verify.demanded", checks.iter().any(unmet));
+        let accepted = level >= required && level > Level::Rejected && demands;
         // Under insecure development keys every check may pass and the level still be too low.
         let stopped = || failed.or_else(undone).or(Some(ErrorCode::TestKeyRefused));
         let error_code = if accepted { None } else { stopped() };
-        Self { artefact, checks, facts, level, required, error_code }
+        Self { artefact, checks, facts, level, required, demanded, error_code }
     }
 
-    /// Tells whether the verdict reaches the required level.
+    /// Tells whether the verdict depends on a check.
+    #[must_use]
+    pub fn needs(&self, name: CheckName) -> bool {
+        is_needed(name, self.required, &self.demanded)
+    }
+
+    /// Tells whether the verdict reaches the required level and every demanded check passed.
     #[must_use]
     pub const fn is_accepted(&self) -> bool {
         self.error_code.is_none()
@@ -270,6 +283,10 @@ impl Report {
         put("status", status.into());
         Value::Object(members)
     }
+}
+
+fn is_needed(name: CheckName, required: Level, demanded: &[CheckName]) -> bool {
+    name.level() <= required || demanded.contains(&name)
 }
 
 /// Returns the highest level whose checks all pass.

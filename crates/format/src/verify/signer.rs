@@ -27,18 +27,18 @@ pub(super) fn check(
     options: &Options<'_>,
 ) -> Vec<Check> {
     let author = manifest.identity().ok().flatten();
-    let roots = trust.zip(now_ms);
+    let roots = trust.zip(now_ms).map(|(trust, now_ms)| Roots { trust, now_ms, options });
     Vec::from([
-        trusted(manifest, author.as_ref(), roots, options.insecure_dev),
-        quorum(manifest, author.as_ref(), signers, roots, options.min_signers),
+        trusted(manifest, author.as_ref(), roots.as_ref(), options),
+        quorum(manifest, author.as_ref(), signers, roots.as_ref(), options.min_signers),
     ])
 }
 
 fn trusted(
     manifest: &Manifest,
     author: Option<&Identity>,
-    roots: Option<(&Trust, u64)>,
-    insecure_dev: bool,
+    roots: Option<&Roots<'_>>,
+    options: &Options<'_>,
 ) -> Check {
     let name = CheckName::SignerTrusted;
     let fail = |refusal: Refusal| Check {
@@ -51,51 +51,57 @@ fn trusted(
     };
     let test_key = author.keys().iter().find(|key| is_published_test_key(key));
     if let Some(key) = test_key
-        && guard!("format.verify.test_key", !insecure_dev)
+        && guard!("format.verify.test_key", !options.insecure_dev)
     {
         let detail = format!("{} is a published test key, which anyone can sign with", key.brief());
         return fail(Refusal { code: ErrorCode::TestKeyRefused, detail });
     }
-    let Some((trust, now_ms)) = roots else {
+    let Some(roots) = roots else {
+        // Only a trust file can say that the smaller identity is meant.
+        let greater = options.known.and_then(|known| known.greater(author));
+        if let Some(greater) = greater
+            && guard!("format.verify.known_identity", true)
+        {
+            let detail = format!("identity {}{}", author.id(), lacking(greater, author));
+            return fail(Refusal { code: ErrorCode::SignerUntrusted, detail });
+        }
         return not_done(name, ErrorCode::NotLookedAt, "no trust file or no clock was given");
     };
-    match accept(trust, now_ms, &author.id(), Role::Author, &manifest.name) {
+    match roots.accept(author, Role::Author, &manifest.name) {
         Ok(()) => Check { name, result: CheckResult::Pass, detail: String::new() },
         Err(mut refusal) => {
-            refusal.detail.extend(shrunk(trust, author));
+            let greater = roots.trust.keys.iter().map(|entry| &entry.identity);
+            let greater = greater.into_iter().find(|known| known.is_shrunk_to(author));
+            refusal.detail.extend(greater.map(|greater| lacking(greater, author)));
             fail(refusal)
         }
     }
 }
 
-/// Says which keys of a trusted identity an author lacks who shares another key with it.
-///
-/// An identity never shrinks, so that a key whose suite is broken cannot speak alone.
-fn shrunk(trust: &Trust, author: &Identity) -> Option<String> {
-    let shares = |known: &&Identity| known.keys().iter().any(|key| author.contains(key));
-    let mut known = trust.keys.iter().map(|entry| &entry.identity);
-    let known = known.find(|known| known.id() != author.id() && shares(known))?;
-    let lacking = known.keys().iter().filter(|key| !author.contains(key));
-    let lacking: Vec<String> = lacking.map(PublicKey::brief).collect();
-    let keys = lacking.join(", ");
-    (!lacking.is_empty()).then(|| format!("; the trusted identity {} has {keys} too", known.id()))
+/// Says which keys of a known identity an author lacks who shares another key with it.
+fn lacking(greater: &Identity, author: &Identity) -> String {
+    let keys = greater.keys().iter().filter(|key| !author.contains(key));
+    let keys: Vec<String> = keys.map(PublicKey::brief).collect();
+    format!("; the known identity {} has {} too", greater.id(), keys.join(", "))
 }
 
 fn quorum(
     manifest: &Manifest,
     author: Option<&Identity>,
     signers: &[IdentityId],
-    roots: Option<(&Trust, u64)>,
+    roots: Option<&Roots<'_>>,
     min_signers: u64,
 ) -> Check {
     let name = CheckName::SignerQuorum;
-    let Some((trust, now_ms)) = roots else {
+    let Some(roots) = roots else {
         return not_done(name, ErrorCode::NotLookedAt, "no trust file or no clock was given");
     };
-    let author = author.map(Identity::id);
     let counts = |id: &&IdentityId| {
-        let role = if author.as_ref() == Some(*id) { Role::Author } else { Role::Publisher };
-        accept(trust, now_ms, id, role, &manifest.name).is_ok()
+        let own = author.filter(|author| author.id() == **id);
+        let role = if own.is_some() { Role::Author } else { Role::Publisher };
+        let listed = roots.trust.key(id).map(|entry| &entry.identity);
+        let identity = own.or(listed);
+        identity.is_some_and(|identity| roots.accept(identity, role, &manifest.name).is_ok())
     };
     let found = signers.iter().filter(counts).count() as u64;
     let detail = format!("{found} trusted identities signed, needed are {min_signers}");
@@ -105,41 +111,62 @@ fn quorum(
     Check { name, result: CheckResult::Pass, detail }
 }
 
-/// Asks the trust roots whether they accept an identity in a role for a package.
-fn accept(
-    trust: &Trust,
+/// The trust roots of this verification.
+struct Roots<'a> {
+    trust: &'a Trust,
     now_ms: u64,
-    identity: &IdentityId,
-    role: Role,
-    package: &str,
-) -> Result<(), Refusal> {
-    let refuse = |code, detail| Err(Refusal { code, detail });
-    if guard!("format.verify.trust_window", !trust.is_valid_at(now_ms)) {
-        return refuse(
-            ErrorCode::TrustFileStale,
-            format!("the trust file {} is outside its validity window", trust.serial),
-        );
+    options: &'a Options<'a>,
+}
+
+impl Roots<'_> {
+    /// Asks whether an identity is accepted in a role for a package.
+    fn accept(&self, identity: &Identity, role: Role, package: &str) -> Result<(), Refusal> {
+        let refuse = |code, detail| Err(Refusal { code, detail });
+        let (trust, now_ms, skew_ms) = (self.trust, self.now_ms, self.options.max_skew_ms);
+        if let Some(error) = &self.options.trust_refused
+            && guard!("format.verify.trust_refused", true)
+        {
+            return refuse(error.code, error.detail.clone());
+        }
+        if guard!("format.verify.trust_window", !trust.is_valid_at(now_ms, skew_ms)) {
+            return refuse(
+                ErrorCode::TrustFileStale,
+                format!("the trust file {} is outside its validity window", trust.serial),
+            );
+        }
+        let id = identity.id();
+        if guard!("format.verify.revoked", trust.is_revoked_at(&id, now_ms)) {
+            return refuse(ErrorCode::SignerRevoked, format!("identity {id} is revoked"));
+        }
+        let Some(key) = trust.key(&id) else {
+            return refuse(
+                ErrorCode::SignerUntrusted,
+                format!("identity {id} is not in the trust roots"),
+            );
+        };
+        if guard!("format.verify.role", !key.allows(role, package)) {
+            return refuse(
+                ErrorCode::SignerUntrusted,
+                format!("identity {id} is not trusted as {role} of {package}"),
+            );
+        }
+        if guard!("format.verify.key_window", !key.is_valid_at(now_ms, skew_ms)) {
+            return refuse(
+                ErrorCode::SignerRevoked,
+                format!("identity {id} is outside its validity window"),
+            );
+        }
+        let allowed = |key: &PublicKey| {
+            self.options.suites.as_ref().is_none_or(|list| list.contains(&key.suite()))
+        };
+        let other = identity.keys().iter().find(|key| !allowed(key));
+        if let Some(key) = other
+            && guard!("format.verify.suites", true)
+        {
+            let detail =
+                format!("identity {id} has a key of suite {}, which may not sign", key.suite());
+            return refuse(ErrorCode::SuiteUnsupported, detail);
+        }
+        Ok(())
     }
-    if guard!("format.verify.revoked", trust.is_revoked_at(identity, now_ms)) {
-        return refuse(ErrorCode::SignerRevoked, format!("identity {identity} is revoked"));
-    }
-    let Some(key) = trust.key(identity) else {
-        return refuse(
-            ErrorCode::SignerUntrusted,
-            format!("identity {identity} is not in the trust roots"),
-        );
-    };
-    if guard!("format.verify.role", !key.allows(role, package)) {
-        return refuse(
-            ErrorCode::SignerUntrusted,
-            format!("identity {identity} is not trusted as {role} of {package}"),
-        );
-    }
-    if guard!("format.verify.key_window", !key.is_valid_at(now_ms)) {
-        return refuse(
-            ErrorCode::SignerRevoked,
-            format!("identity {identity} is outside its validity window"),
-        );
-    }
-    Ok(())
 }
