@@ -92,29 +92,31 @@ impl Proposal {
 
     /// Returns the feature that an operator of this proposal belongs to, or `None` if the profile
     /// has it.
-    #[inline]
+    ///
+    /// Where the proposal is known while compiling, so is in most cases whether it is refused, and
+    /// what would follow for an operator that is not takes no space.
+    #[inline(always)]
     pub(crate) fn feature_of(
         self,
         operator: &Operator<'_>,
         profile: Profile,
     ) -> Option<&'static str> {
-        let feature = match self {
-            Self::Integer => return typed_block_feature(operator, profile),
-            Self::Float => "float",
+        match self {
+            Self::Integer => typed_block_feature(operator, profile),
+            Self::Float => outside("float", profile),
             Self::BulkMemory => match operator {
-                Operator::MemoryCopy { .. } | Operator::MemoryFill { .. } => return None,
-                Operator::MemoryInit { .. } | Operator::DataDrop { .. } => "passive-data",
-                _ => "table-mutation",
+                Operator::MemoryCopy { .. } | Operator::MemoryFill { .. } => None,
+                Operator::MemoryInit { .. } | Operator::DataDrop { .. } => Some("passive-data"),
+                _ => Some("table-mutation"),
             },
             Self::ReferenceTypes => match operator {
                 Operator::TableSet { .. }
                 | Operator::TableGrow { .. }
-                | Operator::TableFill { .. } => "table-mutation",
-                _ => "reference-types",
+                | Operator::TableFill { .. } => Some("table-mutation"),
+                _ => Some("reference-types"),
             },
-            Self::Other(name) => proposal_name(name),
-        };
-        outside(feature, profile)
+            Self::Other(name) => Some(proposal_name(name)),
+        }
     }
 }
 
