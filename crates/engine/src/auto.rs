@@ -73,10 +73,9 @@ pub fn run_auto_with(
         // Asked for above, and granted.
         host.reset();
     }
-    with_fallback(backend, host, |backend, host| match backend {
-        Backend::Wasmi => run_once(module, backend, job, host),
-        #[cfg(feature = "jit")]
-        Backend::Jit => run(&compile(module, backend)?, job, host),
+    with_fallback(backend, host, |backend, host| match backend == Backend::Wasmi {
+        true => run_once(module, backend, job, host),
+        false => run(&compile(module, backend)?, job, host),
     })
 }
 
