@@ -124,16 +124,36 @@ enum Code {
     Jit(jit::Code),
 }
 
+/// Whether a backend counts fuel in its own way, which no run of this crate lets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OwnFuel {
+    Off,
+    On,
+}
+
 impl RawModule {
     /// Compiles a module.
     ///
     /// # Errors
     /// [`RawError::Backend`] if the backend refuses it.
     pub fn compile(bytes: &[u8], backend: Backend) -> Result<Self, RawError> {
+        Self::compile_with(bytes, backend, OwnFuel::Off)
+    }
+
+    /// Compiles a module that the backend itself counts the fuel of, so that what its counting
+    /// costs can be measured; each instance has more than it can use.
+    ///
+    /// # Errors
+    /// [`RawError::Backend`] if the backend refuses it.
+    pub fn compile_fuelled(bytes: &[u8], backend: Backend) -> Result<Self, RawError> {
+        Self::compile_with(bytes, backend, OwnFuel::On)
+    }
+
+    fn compile_with(bytes: &[u8], backend: Backend, fuel: OwnFuel) -> Result<Self, RawError> {
         let code = match backend {
-            Backend::Wasmi => Code::Wasmi(wasmi::Code::new(bytes)?),
+            Backend::Wasmi => Code::Wasmi(wasmi::Code::new(bytes, fuel)?),
             #[cfg(feature = "jit")]
-            Backend::Jit => Code::Jit(jit::Code::new(bytes)?),
+            Backend::Jit => Code::Jit(jit::Code::new(bytes, fuel)?),
         };
         Ok(Self { code })
     }

@@ -1,4 +1,5 @@
-//! Metered over plain: the same program with and without the injected counters.
+//! Metered over plain: the same program with and without the injected counters, and with those
+//! that the backend has itself.
 
 use std::time::{Duration, Instant};
 
@@ -18,16 +19,19 @@ pub(super) fn measure() -> Result<Vec<String>, String> {
     let programs = programs::all()?;
     let mut lines = Vec::from(heading("metered over plain"));
     for &backend in Backend::ALL {
-        let mut ratios = Vec::new();
+        let (mut ratios, mut own) = (Vec::new(), Vec::new());
         for program in &programs {
             let found = measure_program(program, backend)
                 .map_err(|error| format!("{} on {backend}: {error}", program.name))?;
             ratios.push((program.name, found.pair.ratio()));
+            own.push(found.own);
             lines.push(format!(
-                "  {} {:<8} {:>5.2}x   metered {:>10}   plain {:>10}   median {:.2}x   {}",
+                "  {} {:<8} {:>5.2}x   own fuel {:>5.2}x   metered {:>10}   plain {:>10}   median \
+                 {:.2}x   {}",
                 name(backend),
                 program.name,
                 found.pair.ratio(),
+                found.own,
                 readable(found.pair.ours),
                 readable(found.pair.peer),
                 found.median,
@@ -38,9 +42,10 @@ pub(super) fn measure() -> Result<Vec<String>, String> {
         let worst = ratios.iter().max_by(|a, b| a.1.total_cmp(&b.1));
         let (worst, ratio) = worst.ok_or("no program was measured")?;
         lines.push(format!(
-            "  {} geometric mean {:.2}x, worst {worst} {ratio:.2}x",
+            "  {} geometric mean {:.2}x, worst {worst} {ratio:.2}x, own fuel {:.2}x",
             name(backend),
-            geometric_mean(&values)
+            geometric_mean(&values),
+            geometric_mean(&own)
         ));
     }
     Ok(lines)
@@ -49,6 +54,8 @@ pub(super) fn measure() -> Result<Vec<String>, String> {
 /// What the rounds of one program came to.
 struct Found {
     pair: Pair,
+    /// What the backend's own counting costs over plain.
+    own: f64,
     /// Median of the ratios of single rounds; far from the ratio, the machine was busy.
     median: f64,
     what: String,
@@ -58,9 +65,11 @@ fn measure_program(program: &Program, backend: Backend) -> Result<Found, String>
     let prepared = program.prepare(backend)?;
     let plain = compile(&program.wasm, backend)?;
     let metered = compile(&metered(program)?, backend)?;
+    let fuelled =
+        RawModule::compile_fuelled(&program.wasm, backend).map_err(|error| error.to_string())?;
     let (_, expected) = timed(program, &plain, &prepared, false)?;
     let mut pair = Pair { ours: Duration::MAX, peer: Duration::MAX };
-    let mut ratios = Vec::new();
+    let (mut ratios, mut own) = (Vec::new(), Duration::MAX);
     for round in 0..ROUNDS {
         // Each side goes first in every other round.
         let ours_first = round % 2 == 0;
@@ -76,8 +85,10 @@ fn measure_program(program: &Program, backend: Backend) -> Result<Found, String>
         let [ours, peer] = times;
         pair = Pair { ours: pair.ours.min(ours), peer: pair.peer.min(peer) };
         ratios.push(Pair { ours, peer }.ratio());
+        own = own.min(timed(program, &fuelled, &prepared, false)?.0);
     }
-    Ok(Found { pair, median: median(&mut ratios), what: prepared.what })
+    let own = Pair { ours: own, peer: pair.peer }.ratio();
+    Ok(Found { pair, own, median: median(&mut ratios), what: prepared.what })
 }
 
 fn metered(program: &Program) -> Result<Vec<u8>, String> {

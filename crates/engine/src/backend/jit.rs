@@ -80,7 +80,8 @@ pub(crate) fn engine() -> Result<&'static Engine, HostError> {
     made.as_ref().map_err(|detail| broken(detail.clone()))
 }
 
-fn config() -> Config {
+/// Returns the one configuration that modules are compiled with.
+pub(crate) fn config() -> Config {
     let mut config = Config::new();
     config
         .consume_fuel(false)

@@ -72,7 +72,7 @@ pub(crate) enum When {
 }
 
 /// Returns the one configuration that modules are compiled with.
-pub(crate) fn engine(when: When) -> Engine {
+pub(crate) fn config(when: When) -> Config {
     let mut config = Config::default();
     config.set_max_recursion_depth(FRAMES_MAX);
     config.set_max_stack_height(VALUE_STACK_BYTES_MAX);
@@ -83,14 +83,14 @@ pub(crate) fn engine(when: When) -> Engine {
     });
     config.ignore_custom_sections(true);
     config.consume_fuel(false);
-    Engine::new(&config)
+    config
 }
 
 impl Code {
     pub(crate) fn new(bytes: &[u8], facts: &Facts, when: When) -> Result<Self, HostError> {
         let failed = |detail: String| HostError::Compile { backend: Backend::Wasmi, detail };
-        let module =
-            Module::new(&engine(when), bytes).map_err(|error| failed(format!("{error}")))?;
+        let module = Module::new(&Engine::new(&config(when)), bytes)
+            .map_err(|error| failed(format!("{error}")))?;
         let mut linker = Linker::new(module.engine());
         for hostcall in &facts.imports {
             link(&mut linker, hostcall).map_err(failed)?;

@@ -7,12 +7,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use kapsule_abi::EXPORT_MEMORY;
-use wasmtime::{Caller, Extern, FuncType, Linker, Module, Store, Val, ValType};
+use wasmtime::{Caller, Engine, Extern, FuncType, Linker, Module, Store, Val, ValType};
 
-use super::{Plain, RawError, RawFunction, RawType, RawValue, absent};
+use super::{OwnFuel, Plain, RawError, RawFunction, RawType, RawValue, absent};
 use crate::HostError;
 use crate::backend::Fault;
-use crate::backend::jit::{drive, engine, fault};
+use crate::backend::jit::{config, drive, engine, fault};
 
 #[derive(Clone)]
 pub(super) struct Code {
@@ -28,10 +28,14 @@ pub(super) struct Instance {
 }
 
 impl Code {
-    pub(super) fn new(bytes: &[u8]) -> Result<Self, RawError> {
-        let engine = engine().map_err(|error| RawError::Backend(format!("{error}")))?;
+    pub(super) fn new(bytes: &[u8], fuel: OwnFuel) -> Result<Self, RawError> {
+        let failed = |error: wasmtime::Error| RawError::Backend(format!("{error:#}"));
+        let engine = match fuel {
+            OwnFuel::Off => engine().map_err(|error| RawError::Backend(format!("{error}")))?,
+            OwnFuel::On => &Engine::new(config().consume_fuel(true)).map_err(failed)?,
+        };
         let module = Module::new(engine, bytes);
-        Ok(Self { module: module.map_err(|error| RawError::Backend(format!("{error:#}")))? })
+        Ok(Self { module: module.map_err(failed)? })
     }
 
     pub(super) fn instantiate(&self, functions: &[RawFunction]) -> Result<Instance, RawError> {
@@ -39,6 +43,8 @@ impl Code {
         let mut store = Store::new(engine, None);
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
+        // Refused where the module was compiled without, which then counts nothing.
+        let _ = store.set_fuel(u64::MAX);
         let mut linker = Linker::<State>::new(engine);
         for function in functions {
             let body = Arc::clone(&function.body);

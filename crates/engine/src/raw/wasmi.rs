@@ -7,12 +7,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use kapsule_abi::EXPORT_MEMORY;
-use wasmi::{Extern, FuncType, Linker, Module, Store, Val, ValType};
+use wasmi::{Engine, Extern, FuncType, Linker, Module, Store, Val, ValType};
 
-use super::{Plain, RawError, RawFunction, RawType, RawValue, absent};
+use super::{OwnFuel, Plain, RawError, RawFunction, RawType, RawValue, absent};
 use crate::HostError;
 use crate::backend::Fault;
-use crate::backend::wasmi::{When, engine, fault};
+use crate::backend::wasmi::{When, config, fault};
 
 #[derive(Clone)]
 pub(super) struct Code {
@@ -28,13 +28,17 @@ pub(super) struct Instance {
 }
 
 impl Code {
-    pub(super) fn new(bytes: &[u8]) -> Result<Self, RawError> {
-        let module = Module::new(&engine(When::AtOnce), bytes);
+    pub(super) fn new(bytes: &[u8], fuel: OwnFuel) -> Result<Self, RawError> {
+        let mut config = config(When::AtOnce);
+        config.consume_fuel(fuel == OwnFuel::On);
+        let module = Module::new(&Engine::new(&config), bytes);
         Ok(Self { module: module.map_err(|error| RawError::Backend(format!("{error}")))? })
     }
 
     pub(super) fn instantiate(&self, functions: &[RawFunction]) -> Result<Instance, RawError> {
         let mut store = Store::new(self.module.engine(), None);
+        // Refused where the module was compiled without, which then counts nothing.
+        let _ = store.set_fuel(u64::MAX);
         let mut linker = Linker::<State>::new(self.module.engine());
         for function in functions {
             let body = Arc::clone(&function.body);
