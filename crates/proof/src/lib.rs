@@ -7,6 +7,7 @@
 //! [`RunStatement`] is the claim, [`Transcript`] the digest of all words that entered and left,
 //! [`machine`] the list of tables and what they share, [`chips`] and [`tables`] the tables
 //! themselves, and [`publics`] the public values that tie them to the claim.
+//! [`Key`] is what a verifier derives from a program, and [`verify`] judges a [`ProofFile`].
 //!
 //! # Invariants
 //! - Nothing here runs a program: a verifier believes constraints and its own lowering.
@@ -24,14 +25,24 @@ extern crate std;
 
 pub mod chips;
 mod codec;
+mod config;
 mod error;
 pub mod field;
+mod file;
+mod key;
 pub mod machine;
+mod params;
 pub mod publics;
 mod statement;
 pub mod tables;
 mod transcript;
+mod verify;
 
+pub use config::{Config, config, seed};
 pub use error::{DecodeError, VerifyError};
+pub use file::{PROOF_MAX, ProofFile, SegmentProof};
+pub use key::Key;
+pub use params::ParamSet;
 pub use statement::{ENTRY_MAX, ProvenOutcome, RunStatement, SEGMENTS_MAX, SegmentPublic, VERSION};
 pub use transcript::{Compression, Direction, Preamble, Transcript, TranscriptEnd, half_block};
+pub use verify::{Expected, heights_fit, verify};

@@ -1,5 +1,6 @@
 //! The one test binary of this crate.
 
+mod budget;
 mod registry;
 mod statement;
 mod transcript;

@@ -9,3 +9,5 @@
 //! - With and without a tracer the machine takes the same steps.
 
 pub mod exec;
+pub mod prove;
+pub mod trace;

@@ -18,6 +18,9 @@ use crate::field::F;
 /// A table as expressions in its columns.
 type Symbolic = InteractionSymbolicBuilder<F, BinomialExtensionField<F, 4>>;
 
+/// Digest of the text as hexadecimal digits; a test compares it with [`digest`].
+pub const DIGEST: &str = include_str!("../registry.digest");
+
 /// Returns the text: for each table its columns, and one line for each constraint and interaction.
 ///
 /// A constraint is labelled `TABLE.n` in the order of evaluation; its degree and its value at a

@@ -1,0 +1,6 @@
+//! The one test binary of this crate.
+
+mod forged;
+mod mutation;
+mod programs;
+mod runs;
