@@ -28,11 +28,11 @@ type Pcs = TwoAdicFriPcs<F, Radix2DitParallel<F>, Mmcs, ChallengeMmcs>;
 type Challenger = SerializingChallenger32<F, HashChallenger<u8, Blake3, 32>>;
 
 /// The argument with its parameters and the seed of its challenges.
-pub type Config = StarkConfig<Pcs, Challenge, Challenger>;
+pub type Scheme = StarkConfig<Pcs, Challenge, Challenger>;
 
 /// Returns the argument for a parameter set, whose challenges start from `seed`.
 #[must_use]
-pub fn config(params: &ParamSet, seed: &[u8; 32]) -> Config {
+pub fn config(params: &ParamSet, seed: &[u8; 32]) -> Scheme {
     let mmcs = Mmcs::new(RowHash::new(Blake3), NodeHash::new(Blake3), ParamSet::CAP_HEIGHT);
     let fri = FriParameters {
         log_blowup: params.log_blowup,
@@ -45,7 +45,7 @@ pub fn config(params: &ParamSet, seed: &[u8; 32]) -> Config {
         mmcs: ChallengeMmcs::new(mmcs.clone()),
     };
     let pcs = Pcs::new(Radix2DitParallel::default(), mmcs, fri);
-    Config::new(pcs, Challenger::from_hasher(seed.to_vec(), Blake3))
+    Scheme::new(pcs, Challenger::from_hasher(seed.to_vec(), Blake3))
         .with_lookup_proof_of_work_bits(params.lookup_work)
         .with_ood_proof_of_work_bits(params.ood_work)
 }

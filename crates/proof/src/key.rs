@@ -10,7 +10,7 @@ use p3_batch_stark::{Commitment, CommonData, ProverData};
 use p3_lookup::Lookups;
 use p3_matrix::Matrix;
 
-use crate::config::{Config, config};
+use crate::config::{Scheme, config};
 use crate::field::F;
 use crate::machine::{DIGEST, Table};
 use crate::params::ParamSet;
@@ -30,7 +30,7 @@ pub struct Key {
     pub program: LProgram,
     tables: [Table; Table::COUNT],
     log_heights: [u8; Table::FIXED],
-    commitment: Commitment<Config>,
+    commitment: Commitment<Scheme>,
     lookups: Vec<Lookups<F>>,
 }
 
@@ -115,7 +115,7 @@ impl Key {
     }
 
     /// Returns what prover and verifier share, for the tables with these numbers.
-    pub(crate) fn common(&self, numbers: &[usize]) -> CommonData<Config> {
+    pub(crate) fn common(&self, numbers: &[usize]) -> CommonData<Scheme> {
         let instances = numbers.iter().map(|number| self.meta(*number)).collect();
         let matrix_to_instance = (0..Table::FIXED).collect();
         let commitment = self.commitment.clone();

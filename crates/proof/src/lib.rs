@@ -38,7 +38,7 @@ pub mod tables;
 mod transcript;
 mod verify;
 
-pub use config::{Config, config, seed};
+pub use config::{Scheme, config, seed};
 pub use error::{DecodeError, VerifyError};
 pub use file::{PROOF_MAX, ProofFile, SegmentProof};
 pub use key::Key;

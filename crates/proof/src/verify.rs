@@ -11,7 +11,7 @@ use kapsule_lower::isa::{DENIED_COUNT, ISA, PC_CODE, PC_COMPLETED, PC_DENIED, PC
 use kapsule_lower::isa::{PC_TRAP, TRAP_MAX};
 use p3_batch_stark::{BatchProof, verify_batch};
 
-use crate::config::{Config, config, seed};
+use crate::config::{Scheme, config, seed};
 use crate::error::{DecodeError, VerifyError};
 use crate::field::{F, PRIME};
 use crate::file::{ProofFile, SegmentProof};
@@ -275,7 +275,7 @@ fn argument(
     publics: Vec<F>,
 ) -> Result<(), VerifyError> {
     let segment = &file.segment;
-    let proof: BatchProof<Config> =
+    let proof: BatchProof<Scheme> =
         postcard::from_bytes(&segment.argument).map_err(|_| DecodeError::Proof(0))?;
     let again = postcard::to_allocvec(&proof).map_err(|_| DecodeError::Proof(0))?;
     if guard!("proof.verify.canonical", again != segment.argument) {

@@ -7,7 +7,7 @@ use kapsule_proof::field::F;
 use kapsule_proof::machine::{Table, Trace};
 use kapsule_proof::publics::{Start, values};
 use kapsule_proof::{
-    Config, Direction, Key, PROOF_MAX, ProofFile, ProvenOutcome, RunStatement, SegmentProof,
+    Direction, Key, PROOF_MAX, ProofFile, ProvenOutcome, RunStatement, Scheme, SegmentProof,
     SegmentPublic, Transcript, VERSION, config, heights_fit, seed,
 };
 use p3_batch_stark::{ProverData, StarkInstance, prove_batch};
@@ -191,13 +191,13 @@ pub fn prove(key: &Key, witness: &Witness) -> Result<ProofFile, ProveError> {
     let present = numbers.iter().fold(0, |bits, number| bits | 1u64 << number);
     let statement = witness.statement.digest();
     let seed = seed(&key.digest, &statement, present, &log_heights, &key.params);
-    let config: Config = config(&key.params, &seed);
+    let config: Scheme = config(&key.params, &seed);
 
     let tables: Vec<Table> = witness.tables.iter().map(|(table, _)| table.clone()).collect();
     let failed = |error: &dyn fmt::Debug| ProveError::Argument(format!("{error:?}"));
     let data = ProverData::from_airs_and_degrees(&config, &tables, &heights)
         .map_err(|error| failed(&error))?;
-    let instances: Vec<StarkInstance<'_, Config, Table>> = witness
+    let instances: Vec<StarkInstance<'_, Scheme, Table>> = witness
         .tables
         .iter()
         .map(|(table, trace)| {

@@ -39,7 +39,10 @@ pub enum Kind {
 
 /// Writes the enumeration of tables and everything that is dispatched over it.
 macro_rules! tables {
-    ($($number:literal $variant:ident $(($data:ty))? $name:literal $kind:expr, $module:path, $next:ident;)*) => {
+    ($(
+        $number:literal $variant:ident $(($data:ty))? $name:literal $kind:expr, $module:path,
+        $next:ident;
+    )*) => {
         /// A table of the circuit.
         #[derive(Clone, Debug)]
         #[expect(missing_docs, reason = "each is documented in its module")]
