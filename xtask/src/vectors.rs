@@ -16,6 +16,8 @@ const ROOT: &str = "spec/vectors";
 const ACCEPTS_MIN: usize = 20;
 /// Least number of refused cases of the repository.
 const REJECTS_MIN: usize = 40;
+/// Group of the package format, and the least numbers of its accepted and refused cases.
+const PACKAGES: (&str, Counts) = ("mod", (30, 60));
 /// What every case says of itself.
 const HEAD: &[&str] = &["spec", "why", "expect"];
 
@@ -126,6 +128,13 @@ fn total(groups: &BTreeMap<String, Counts>) -> Counts {
 /// Says which groups, or all together, have too few cases.
 fn check_counts(groups: &BTreeMap<String, Counts>) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let (packages, least) = PACKAGES;
+    if let Some((accepts, rejects)) = groups.get(packages)
+        && (*accepts < least.0 || *rejects < least.1)
+    {
+        let text = format!("{accepts} accepts and {rejects} rejects, allowed: at least {least:?}");
+        findings.push(Finding::new(&format!("{ROOT}/{packages}"), 0, text));
+    }
     for (name, (accepts, rejects)) in groups {
         if rejects < accepts {
             let text = format!("{rejects} rejects, allowed: at least {accepts}, one per accept");
@@ -187,8 +196,12 @@ mod tests {
 
     #[test]
     fn too_few_cases_are_found() {
-        let groups = |counts: Counts| BTreeMap::from([("mod".to_owned(), counts)]);
+        let groups = |counts: Counts| BTreeMap::from([("m".to_owned(), counts)]);
         assert_eq!(check_counts(&groups((20, 40))), []);
+        let packages = |counts: Counts| BTreeMap::from([("mod".to_owned(), counts)]);
+        assert_eq!(check_counts(&packages((30, 60))), []);
+        assert_eq!(check_counts(&packages((29, 60))).len(), 1);
+        assert_eq!(check_counts(&packages((30, 59))).len(), 1);
         assert_eq!(check_counts(&groups((41, 40))).len(), 1);
         assert_eq!(check_counts(&groups((19, 40))).len(), 1);
         assert_eq!(check_counts(&groups((20, 39))).len(), 1);

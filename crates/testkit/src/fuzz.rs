@@ -46,10 +46,14 @@ targets! {
     module_agent_logic,
     /// Runs `blocklist`; an accepted input gives one verdict for each item, twice the same.
     module_blocklist,
+    /// Runs `rank`; every post is ranked or hidden once, and twice the same.
+    module_rank,
     /// Runs `regression`; an accepted input gives the same bits twice.
     module_regression,
     /// Runs `transfer`; nothing is made or lost, and the state after is one that is read again.
     module_transfer,
+    /// Runs `trust`; every score is within the whole, and what is written is read by `rank`.
+    module_trust,
     /// Decodes a policy; an accepted one encodes to the same bytes.
     policy,
     /// Decodes RJSON; an accepted text encodes to the same bytes.

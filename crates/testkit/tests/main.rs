@@ -8,5 +8,6 @@ mod bad_input;
 mod corpus;
 mod differential;
 mod pools;
+mod replay_vectors;
 mod standard;
 mod suite;

@@ -1,5 +1,7 @@
 //! What each body does; the documentation stands at the targets in [`super`].
 
+use std::collections::BTreeSet;
+
 use kapsule_format::authoring::{Draft, Inputs, Syntax, Text};
 use kapsule_format::envelope::{Envelope, Statement};
 use kapsule_format::package::Package;
@@ -47,6 +49,21 @@ pub(super) fn module_blocklist(bytes: &[u8]) -> bool {
     true
 }
 
+/// Runs `rank`; every post is ranked or hidden once, and twice the same.
+pub(super) fn module_rank(bytes: &[u8]) -> bool {
+    let Ok(input) = rank::Input::decode(bytes) else { return false };
+    let output = rank::evaluate(&input);
+    let shown: BTreeSet<_> = output.trending.iter().map(|row| row.id).collect();
+    assert_eq!(shown.len(), output.trending.len(), "a post is shown once");
+    assert!(output.hidden.iter().all(|id| !shown.contains(id)), "a hidden post is not shown");
+    let all = shown.len() + output.hidden.len();
+    let cut = input.parameters.rows_max > 0;
+    assert!(all == input.posts.len() || cut && all < input.posts.len(), "a post is lost");
+    assert_eq!(rank::run(bytes), Ok(output.encode()), "an input has one output");
+    assert!(cbor::decode(&output.encode()).is_ok(), "an output is KCBOR");
+    true
+}
+
 /// Runs `regression`; an accepted input gives the same bits twice.
 pub(super) fn module_regression(bytes: &[u8]) -> bool {
     let Ok(output) = regression::run(bytes) else { return false };
@@ -67,6 +84,21 @@ pub(super) fn module_transfer(bytes: &[u8]) -> bool {
     let next = cbor::encode(&cbor::Value::Map(next));
     let read = transfer::Input::decode(&next).expect("a state is read again");
     assert_eq!(read.state, output.state, "a state has one byte form");
+    true
+}
+
+/// Runs `trust`; every score is within the whole, and what is written is read by `rank`.
+pub(super) fn module_trust(bytes: &[u8]) -> bool {
+    let Ok(output) = trust::run(bytes, || Ok(Vec::new())) else { return false };
+    assert_eq!(trust::run(bytes, || Ok(Vec::new())), Ok(output.clone()), "an input has one output");
+    // A feed of no posts at the time 0.
+    let feed = [b"\xa4\x00\x01\x01\x00\x02\x80\x03".as_slice(), &output].concat();
+    let feed = rank::Input::decode(&feed).expect("what trust writes, rank reads");
+    let rows = feed.trust.expect("it is there").rows;
+    let sum: u64 = rows.iter().map(|row| u64::from(row.score)).sum();
+    // Each share is rounded to nearest.
+    assert!(sum <= 1_000_000_000 + rows.len() as u64, "the scores are shares of a whole");
+    assert!(rows.is_sorted_by(|left, right| left.score >= right.score), "best first");
     true
 }
 
