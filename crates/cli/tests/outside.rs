@@ -150,8 +150,9 @@ fn a_network_needs_its_grant_and_its_policy() {
 
 fn clerk() -> Bench {
     let bench = Bench::new();
-    let extra = "entries = [\"write\"]\ngrants = [\"fs\"]\n[filesystem]\nread_only = [\"/in/\"]\nwrite_allowed = [\"/out/\"]";
-    bench.pack("clerk", CLERK, extra);
+    let paths = "[filesystem]\nread_only = [\"/in/\"]\nwrite_allowed = [\"/out/\"]";
+    let extra = format!("entries = [\"write\"]\ngrants = [\"fs\"]\n{paths}");
+    bench.pack("clerk", CLERK, &extra);
     for name in ["in", "out", "secret"] {
         fs::create_dir(bench.path(name)).unwrap();
     }
