@@ -5,6 +5,8 @@ use core::fmt;
 
 use kapsule_meter::MeterError;
 
+use crate::check::Fault;
+
 /// Why a module that runs cannot be proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -43,6 +45,8 @@ pub enum LowerError {
         /// What was found, in one lower-case line.
         detail: String,
     },
+    /// The lowered program breaks a rule, which is a mistake of this crate.
+    Fault(Fault),
 }
 
 impl LowerError {
@@ -55,6 +59,7 @@ impl fmt::Display for LowerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Module(error) => error.fmt(f),
+            Self::Fault(fault) => fault.fmt(f),
             Self::Unprovable { reason, detail } => {
                 write!(f, "provable: no ({}): {detail}", reason.name())
             }
@@ -72,6 +77,12 @@ impl From<MeterError> for LowerError {
             }
             None => Self::Module(error),
         }
+    }
+}
+
+impl From<Fault> for LowerError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
     }
 }
 

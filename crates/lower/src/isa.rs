@@ -1,7 +1,7 @@
 //! The machine: opcodes, address map, reserved program counters.
 //!
 //! # Spec
-//! `spec/lowering.md` sections 1 to 4.
+//! `spec/lowering.md` sections 1 to 5.
 
 mod opcode;
 

@@ -3,7 +3,8 @@
 //! # Map
 //! [`isa`] is the machine: opcodes, address map and reserved program counters; [`LProgram`] is a
 //! lowered program with its canonical encoding; [`lower`] makes it of a module; [`words`] are the
-//! transcript words of a hostcall.
+//! transcript words of a hostcall; [`lprogram_check`] finds out without the lowering whether its result
+//! keeps the rules.
 //!
 //! # Invariants
 //! - Lowering is a pure function of the module bytes and the options; every host gives the same
@@ -16,6 +17,7 @@
 
 extern crate alloc;
 
+mod check;
 mod code;
 mod error;
 mod function;
@@ -26,6 +28,7 @@ mod program;
 mod runtime;
 pub mod words;
 
+pub use check::{Fault, lprogram_check, opcodes};
 pub use error::{LowerError, Reason};
 pub use lower::{Lowered, Options, Origin, Passes, Piece, lower};
 

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use kapsule_abi::guard;
 use kapsule_meter::{Imports, Limits, MeteredModule, Profile, meter};
 
+use crate::check::lprogram_check;
 use crate::code::{Code, Routine, Target};
 use crate::isa::{CODE_MAX, ISA, PAGES_MAX, PC_CODE};
 use crate::module::Module;
@@ -93,6 +94,8 @@ pub struct Lowered {
     pub program: LProgram,
     /// Ranges of code, ascending and without gaps; no part of the program.
     pub pieces: Vec<Piece>,
+    /// First instruction of each exported function; no part of the program.
+    pub exports: BTreeMap<String, u32>,
 }
 
 impl Lowered {
@@ -113,7 +116,7 @@ impl Lowered {
 ///
 /// # Errors
 /// [`LowerError::Module`] for a module that does not run, [`LowerError::Unprovable`] for one that
-/// runs and cannot be proven.
+/// runs and cannot be proven, [`LowerError::Fault`] for a mistake of this crate.
 ///
 /// # Determinism
 /// Depends on the module bytes and the options alone.
@@ -169,7 +172,10 @@ pub fn lower(wasm: &[u8], options: &Options) -> Result<Lowered, LowerError> {
         plan: metered.plan().clone(),
         code: linker.code,
     };
-    Ok(Lowered { program, pieces: linker.pieces })
+    let exports = module.exports.iter().map(|(name, function)| (name.clone(), places[function]));
+    let lowered = Lowered { program, exports: exports.collect(), pieces: linker.pieces };
+    lprogram_check(&lowered, wasm)?;
+    Ok(lowered)
 }
 
 fn memory_layout(metered: &MeteredModule, granted: u32) -> Result<MemoryLayout, LowerError> {

@@ -3,10 +3,11 @@
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use kapsule_meter::Plan;
 
-use crate::isa::{self, Op};
+use crate::isa::{self, A, B, C, Op};
 
 /// One instruction; its program counter is its position plus [`isa::PC_CODE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +100,7 @@ pub struct MemoryLayout {
 /// Depends on the module bytes and the memory maximum in force alone.
 ///
 /// # Spec
-/// `spec/lowering.md` section 8.
+/// `spec/lowering.md` section 9.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LProgram {
     /// Version of the opcode semantics, [`isa::ISA`].
@@ -224,5 +225,38 @@ impl Encoder {
             self.words([number, stub.weight, stub.fixed_units, stub.factor]);
             self.0.push(stub.block_cost);
         }
+    }
+}
+
+/// Writes the name and the fields that mean something: `s3` is a slot, `g1` a global, `@40` a
+/// program counter, `#5` a number, and `!2` the cost where there is one.
+impl fmt::Display for Instr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.op.name())?;
+        let (a, b, c) = self.op.form();
+        match a {
+            A::None => {}
+            A::Dest | A::Source => write!(f, " s{}", self.a)?,
+            A::Global => write!(f, " g{}", self.a.wrapping_sub(isa::GLOBALS))?,
+            A::Target => write!(f, " @{}", self.a)?,
+            A::Frame | A::Type => write!(f, " #{}", self.a)?,
+        }
+        match b {
+            B::None => {}
+            B::Slot => write!(f, " s{}", self.b)?,
+            B::Global => write!(f, " g{}", self.b.wrapping_sub(isa::GLOBALS))?,
+        }
+        match c {
+            C::None => {}
+            C::Imm64 => write!(f, " #{}", self.imm())?,
+            C::Imm32 | C::Offset | C::Count | C::Pages => write!(f, " #{}", self.low())?,
+            C::Slot => write!(f, " s{}", self.c[0])?,
+            C::Slots => write!(f, " s{} s{}", self.c[0], self.c[1])?,
+            C::Linkage => write!(f, " @{} #{}", self.low(), self.high())?,
+        }
+        if self.cost > 0 {
+            write!(f, " !{}", self.cost)?;
+        }
+        Ok(())
     }
 }

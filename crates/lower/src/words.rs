@@ -93,3 +93,18 @@ fn take(bytes: &mut &[u8]) -> Option<u64> {
     *bytes = rest;
     Some(word(head))
 }
+
+/// Returns the events of a run: those of its hostcalls in order, and the result of an entry that
+/// returned; `None` if a record is none that a run can make.
+#[must_use]
+pub fn of_run<'r>(
+    records: impl IntoIterator<Item = Record<'r>>,
+    completed: Option<u32>,
+) -> Option<Vec<Event>> {
+    let mut events = Vec::new();
+    for record in records {
+        record.events(&mut events)?;
+    }
+    events.extend(completed.map(|code| Event { tag: TAG_OUT, word: u64::from(code) }));
+    Some(events)
+}

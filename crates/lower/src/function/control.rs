@@ -11,6 +11,9 @@ use crate::code::Target;
 use crate::function::numeric::Condition;
 use crate::isa::{Op, trap_pc};
 
+/// Slot in which a function leaves its first result.
+const RESULT_SLOT: u32 = 1;
+
 /// Where a branch leads.
 #[derive(Clone, Copy)]
 enum Exit {
@@ -172,10 +175,18 @@ impl Function<'_> {
                 }
                 self.code.jump(Op::Jmp, Target::Label(label), 0, 0);
             }
+            Exit::Return if count == 1 && self.passes.retarget => {
+                let operand = self.stack.at(base);
+                match self.fresh(operand) {
+                    Some(producer) => producer.a = RESULT_SLOT,
+                    None => self.copy(operand, base, RESULT_SLOT),
+                }
+                self.emit(Op::Ret, 0, 0, 0);
+            }
             Exit::Return => {
                 let moved = self.clear_results(base, count);
                 for (operand, index) in moved.into_iter().zip(0..) {
-                    self.copy(operand, base + index, 1 + index);
+                    self.copy(operand, base + index, RESULT_SLOT + index);
                 }
                 self.emit(Op::Ret, 0, 0, 0);
             }

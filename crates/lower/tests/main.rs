@@ -1,0 +1,7 @@
+//! Integration tests of the lowering: vectors, and programs that the check must refuse.
+
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests read vector files")]
+
+mod check;
+mod program;
+mod vectors;
