@@ -78,8 +78,8 @@ pub(crate) struct Roots {
     pub(crate) trust: Trust,
     /// The chain that leads to it, or why it is not the file to be used.
     pub(crate) chain: Result<Chain, DecodeError>,
-    /// Whether it follows a pin.
-    pub(crate) pinned: bool,
+    /// The file that is pinned.
+    pub(crate) pin: Option<Digest>,
 }
 
 impl Roots {
@@ -95,7 +95,7 @@ impl Roots {
         let chain = follow(path, newest, pin, known)?;
         let chain = verify(&chain, insecure_dev)
             .and_then(|chain| known.check_chain(&chain, pin).map(|()| chain));
-        Ok(Self { path: path.to_owned(), trust, chain, pinned: pin.is_some() })
+        Ok(Self { path: path.to_owned(), trust, chain, pin: pin.copied() })
     }
 
     /// Says in one line what the file is and why it is used.
@@ -111,10 +111,14 @@ impl Roots {
             (count, before) => format!(", signed by {count} root identities of serial {before}"),
         };
         let first = chain.first_serial();
-        let anchor = match self.pinned {
-            true if first == serial => ", pinned".to_owned(),
-            true => format!(", pinned by serial {first}"),
-            false => ", not pinned".to_owned(),
+        let anchor = match &self.pin {
+            Some(pin) if !chain.digests().starts_with(&[*pin]) => {
+                ", known to follow the pin".into()
+            }
+            Some(_) if first == serial => ", pinned".into(),
+            Some(_) => format!(", pinned by serial {first}"),
+            None if first == 1 => ", not pinned".into(),
+            None => ", known from before, not pinned".into(),
         };
         format!("{path}, serial {serial}{signed}{anchor}")
     }

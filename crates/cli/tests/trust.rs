@@ -60,8 +60,8 @@ fn a_successor_is_used_once_enough_root_identities_signed_it() {
         (signed["serial"].as_str(), signed["files"].as_array().unwrap().len()),
         (Some("2"), 2)
     );
-    bench.ok(&VERIFY);
     let line = trust_line(&bench, &VERIFY);
+    bench.ok(&VERIFY);
     assert!(
         line.ends_with("serial 2, signed by 2 root identities of serial 1, not pinned"),
         "{line}"
@@ -74,8 +74,9 @@ fn a_successor_is_used_once_enough_root_identities_signed_it() {
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let kept = names.filter(|name| name.starts_with("trust.json.2.") && name.ends_with(".json"));
     assert_eq!(kept.count(), 3);
-    bench.ok(&VERIFY);
     assert!(trust_line(&bench, &VERIFY).contains("serial 3, signed by 2 root"));
+    let line = trust_line(&bench, &VERIFY);
+    assert!(line.ends_with("serial 3, known from before, not pinned"), "{line}");
 }
 
 #[test]
@@ -105,8 +106,9 @@ fn a_pin_decides_which_trust_file_is_used() {
     assert!(trust_line(&bench, &verify).ends_with("serial 1, pinned"));
     extend(&bench, &["eve"]);
     bench.ok(&["sign", "trust.json", "--key", "bob"]);
-    bench.ok(&verify);
     assert!(trust_line(&bench, &verify).ends_with(", pinned by serial 1"));
+    assert!(trust_line(&bench, &verify).ends_with("serial 2, known to follow the pin"));
+    bench.ok(&verify);
     bench.ok(&["key", "trust", "alice", "-o", "other.json"]);
     let other = ["verify", "hello.mod", "--trust", "other.json", "--accept", "accept.json"];
     refused(&bench, &other, 11, "E117_TRUST_PIN_MISMATCH", "kapsule accept --pin FILE");
