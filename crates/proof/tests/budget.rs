@@ -29,11 +29,12 @@ struct Shape {
 fn shape() -> Shape {
     let mut shape = Shape::default();
     for table in describe().split("table ").skip(1) {
-        let fixed = table.lines().next().and_then(|line| line.rsplit(' ').next()).unwrap();
+        let fixed = table.lines().next().and_then(|line| line.rsplit(' ').next());
+        let fixed = fixed.and_then(|width| width.parse().ok());
         let count = |part: &str| table.lines().filter(|line| line.contains(part)).count();
         let (columns, buses) = (count("  column "), count(" width "));
         shape.constraints += count(" degree ") + buses + 3;
-        let fixed = fixed.parse().unwrap();
+        let fixed = fixed.expect("the first line ends with a width");
         let opening = OpeningShape::new();
         shape.openings +=
             num_batched_openings(columns, true, fixed, true, 2, buses, DEGREE, opening);
@@ -63,7 +64,6 @@ fn library(set: &ParamSet, shape: &Shape) -> usize {
         out_of_domain: set.ood_work,
         batch_combination: set.batch_work,
         lookup_challenge: set.lookup_work,
-        ..GrindingSites::NONE
     };
     let regime = FriRegime {
         log_blowup: set.log_blowup,

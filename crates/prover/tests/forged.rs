@@ -20,7 +20,7 @@ fn expected() -> Expected<'static> {
 }
 
 fn proven(key: &Key, entry: &str, fuel: u64) -> ProofFile {
-    prove(key, &run(key, &job(entry, fuel))).unwrap()
+    prove(key, &run(key, &job(entry, fuel))).expect("a proof")
 }
 
 /// One change of a statement and what the verifier says.

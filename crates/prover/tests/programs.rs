@@ -71,9 +71,9 @@ pub(crate) const FIB: &str = r#"(module
 
 /// Derives the key of a module under test parameters.
 pub(crate) fn key(wat: &str, params: ParamSet) -> Key {
-    let wasm = wat::parse_str(wat).unwrap();
-    let lowered = lower(&wasm, &Options::new(16)).unwrap();
-    Key::derive(&lowered.program, params).unwrap()
+    let wasm = wat::parse_str(wat).expect("a module");
+    let lowered = lower(&wasm, &Options::new(16)).expect("a provable module");
+    Key::derive(&lowered.program, params).expect("a small program")
 }
 
 /// Returns a job without words.
@@ -91,5 +91,5 @@ pub(crate) const fn job(entry: &str, fuel_limit: u64) -> Job<'_> {
 
 /// Returns the witness of a job that must have one.
 pub(crate) fn run(key: &Key, job: &Job<'_>) -> Witness {
-    witness(key, job).unwrap()
+    witness(key, job).expect("a provable run")
 }
