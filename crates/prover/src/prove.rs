@@ -14,7 +14,7 @@ use p3_batch_stark::{ProverData, StarkInstance, prove_batch};
 use p3_matrix::Matrix;
 
 use crate::exec::{Bounds, End, ExecError, Execution, Machine, Recorded};
-use crate::trace::{Log, Unproven, assemble};
+use crate::trace::{Log, assemble};
 
 /// Greatest number of steps that one segment proves.
 pub const STEPS_MAX: u64 = 1 << 20;
@@ -45,8 +45,6 @@ pub enum ProveError {
     Entry(String),
     /// The run did not end.
     Exec(ExecError),
-    /// The run executes an opcode that no table proves yet.
-    Unproven(Unproven),
     /// The run is longer than one segment can prove.
     TooLong(&'static str),
     /// The argument could not be made.
@@ -58,7 +56,6 @@ impl fmt::Display for ProveError {
         match self {
             Self::Entry(name) => write!(f, "the program has no entry `{name}`"),
             Self::Exec(error) => error.fmt(f),
-            Self::Unproven(error) => error.fmt(f),
             Self::TooLong(limit) => {
                 write!(f, "the run is too long for one segment: limit `{limit}`")
             }
@@ -110,8 +107,7 @@ pub fn witness(key: &Key, job: &Job<'_>) -> Result<Witness, ProveError> {
     let transcript = transcript.finish();
     let end = segment(key, &execution, transcript)?;
     let publics = values(&start, &end, &key.program_digest);
-    let tables = assemble(&key.program, key.tables(), &log, (&start, &end, &publics))
-        .map_err(ProveError::Unproven)?;
+    let tables = assemble(&key.program, key.tables(), &log, (&start, &end, &publics));
     let statement = RunStatement {
         version: VERSION,
         isa: key.program.isa,

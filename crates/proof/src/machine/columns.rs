@@ -57,12 +57,19 @@ impl<T: Copy, const N: usize> Columns<T> for [T; N] {
 
 /// Defines a structure of columns: fields of type `T`, `[T; N]` or another such structure.
 macro_rules! columns {
-    ($(#[$doc:meta])* pub struct $name:ident { $($(#[$note:meta])* $field:ident: $kind:ty,)* }) => {
+    (
+        $(#[$doc:meta])*
+        pub struct $name:ident $(<$(const $size:ident: usize),+>)? {
+            $($(#[$note:meta])* $field:ident: $kind:ty,)*
+        }
+    ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
-        pub struct $name<T> { $($(#[$note])* pub $field: $kind,)* }
+        pub struct $name<T $($(, const $size: usize)+)?> { $($(#[$note])* pub $field: $kind,)* }
 
-        impl<T: Copy> $crate::machine::Columns<T> for $name<T> {
+        impl<T: Copy $($(, const $size: usize)+)?> $crate::machine::Columns<T>
+            for $name<T $($(, $size)+)?>
+        {
             const WIDTH: usize = 0 $(+ <$kind as $crate::machine::Columns<T>>::WIDTH)*;
 
             fn read(cells: &mut core::slice::Iter<'_, T>) -> Self {

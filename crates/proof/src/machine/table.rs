@@ -139,6 +139,25 @@ tables! {
     12 Jump "JUMP" Kind::Execution { delta: chips::jump::DELTA }, chips::jump, false;
     13 Call "CALL" Kind::Execution { delta: chips::call::DELTA }, chips::call, false;
     14 Io "IO" Kind::Execution { delta: chips::io::DELTA }, chips::io, false;
+    15 Ldw "LDW" Kind::Execution { delta: chips::ldw::DELTA }, chips::ldw, false;
+    16 Stw "STW" Kind::Execution { delta: chips::stw::DELTA }, chips::stw, false;
+    17 Bit "BIT" Kind::Execution { delta: chips::bit::DELTA }, chips::bit, false;
+    18 Setc "SETC" Kind::Execution { delta: chips::setc::DELTA }, chips::setc, false;
+    19 Select "SELECT" Kind::Execution { delta: chips::select::DELTA }, chips::select, false;
+    20 Ext "EXT" Kind::Execution { delta: chips::ext::DELTA }, chips::ext, false;
+    21 Shl32 "SHL32" Kind::Execution { delta: chips::shl32::DELTA }, chips::shl32, false;
+    22 Shl64 "SHL64" Kind::Execution { delta: chips::shl64::DELTA }, chips::shl64, false;
+    23 Shr32 "SHR32" Kind::Execution { delta: chips::shr32::DELTA }, chips::shr32, false;
+    24 Shr64 "SHR64" Kind::Execution { delta: chips::shr64::DELTA }, chips::shr64, false;
+    25 Mul "MUL" Kind::Execution { delta: chips::mul::DELTA }, chips::mul, false;
+    26 Ldx "LDX" Kind::Execution { delta: chips::ldx::DELTA }, chips::ldx, false;
+    27 Stx "STX" Kind::Execution { delta: chips::stx::DELTA }, chips::stx, false;
+    28 Brtab "BRTAB" Kind::Execution { delta: chips::brtab::DELTA }, chips::brtab, false;
+    29 Calli "CALLI" Kind::Execution { delta: chips::calli::DELTA }, chips::calli, false;
+    30 Memg "MEMG" Kind::Execution { delta: chips::memg::DELTA }, chips::memg, false;
+    31 Chg "CHG" Kind::Execution { delta: chips::chg::DELTA }, chips::chg, false;
+    32 Cnt "CNT" Kind::Execution { delta: chips::cnt::DELTA }, chips::cnt, false;
+    33 Div "DIV" Kind::Execution { delta: chips::div::DELTA }, chips::div, false;
 }
 
 impl Table {
@@ -164,6 +183,25 @@ impl Table {
             Self::Jump,
             Self::Call,
             Self::Io,
+            Self::Ldw,
+            Self::Stw,
+            Self::Bit,
+            Self::Setc,
+            Self::Select,
+            Self::Ext,
+            Self::Shl32,
+            Self::Shl64,
+            Self::Shr32,
+            Self::Shr64,
+            Self::Mul,
+            Self::Ldx,
+            Self::Stx,
+            Self::Brtab,
+            Self::Calli,
+            Self::Memg,
+            Self::Chg,
+            Self::Cnt,
+            Self::Div,
         ]
     }
 

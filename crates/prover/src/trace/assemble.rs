@@ -1,10 +1,9 @@
 //! Puts the tables of a segment together.
 
-use core::fmt;
-
 use kapsule_lower::LProgram;
-use kapsule_lower::isa::{Chip, Op};
+use kapsule_lower::isa::Chip;
 use kapsule_proof::SegmentPublic;
+use kapsule_proof::chips::{shl32, shl64, shr32, shr64};
 use kapsule_proof::field::F;
 use kapsule_proof::machine::{Columns, Kind, Table, Trace};
 use kapsule_proof::publics::Start;
@@ -14,62 +13,56 @@ use p3_field::PrimeCharacteristicRing;
 
 use super::count::Counts;
 use super::record::{Log, Record};
-use super::{alu, brc, call, frame, io, jump, movc, transcript};
-
-/// An opcode that no table proves yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unproven {
-    /// The opcode.
-    pub op: Op,
-    /// The chip that would take it.
-    pub chip: Chip,
-}
-
-impl fmt::Display for Unproven {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the run executes {}, which no table proves yet", self.op.name())
-    }
-}
-
-impl std::error::Error for Unproven {}
+use super::{
+    aligned, alu, bit, brc, brtab, call, calli, chg, cnt, div, ext, frame, io, jump, memg, movc,
+    mul, select, setc, shift, span, transcript,
+};
 
 /// Appends the row of a step.
 type Generator = fn(&Record<'_>, &mut Vec<F>);
 
-/// Returns the number of the table of a chip, or `None` if it does not exist yet.
-#[must_use]
-pub fn chip_table(chip: Chip) -> Option<usize> {
-    generator(chip).map(|(number, _)| number)
-}
-
-/// Returns the number of a chip's table and how its rows are made: one line for each that exists.
-fn generator(chip: Chip) -> Option<(usize, Generator)> {
-    let made: (usize, Generator) = match chip {
+/// Returns the number of a chip's table and how its rows are made.
+fn generator(chip: Chip) -> (usize, Generator) {
+    match chip {
         Chip::Movc => (9, |record, out| movc::row(record).write(out)),
         Chip::Alu => (10, |record, out| alu::row(record).write(out)),
         Chip::Brc => (11, |record, out| brc::row(record).write(out)),
         Chip::Jump => (12, |record, out| jump::row(record).write(out)),
         Chip::Call => (13, |record, out| call::row(record).write(out)),
         Chip::Io => (14, |record, out| io::row(record).write(out)),
-        _ => return None,
-    };
-    Some(made)
+        Chip::Ldw => (15, |record, out| aligned::load(record).write(out)),
+        Chip::Stw => (16, |record, out| aligned::store(record).write(out)),
+        Chip::Bit => (17, |record, out| bit::row(record).write(out)),
+        Chip::Setc => (18, |record, out| setc::row(record).write(out)),
+        Chip::Select => (19, |record, out| select::row(record).write(out)),
+        Chip::Ext => (20, |record, out| ext::row(record).write(out)),
+        Chip::Shl32 => (21, |record, out| shift::left::<4, 2, 5>(record, shl32::OPS).write(out)),
+        Chip::Shl64 => (22, |record, out| shift::left::<8, 4, 6>(record, shl64::OPS).write(out)),
+        Chip::Shr32 => (23, |record, out| shift::right::<4, 2, 5>(record, shr32::OPS).write(out)),
+        Chip::Shr64 => (24, |record, out| shift::right::<8, 4, 6>(record, shr64::OPS).write(out)),
+        Chip::Mul => (25, |record, out| mul::row(record).write(out)),
+        Chip::Ldx => (26, |record, out| span::load(record).write(out)),
+        Chip::Stx => (27, |record, out| span::store(record).write(out)),
+        Chip::Brtab => (28, |record, out| brtab::row(record).write(out)),
+        Chip::Calli => (29, |record, out| calli::row(record).write(out)),
+        Chip::Memg => (30, |record, out| memg::row(record).write(out)),
+        Chip::Chg => (31, |record, out| chg::row(record).write(out)),
+        Chip::Cnt => (32, |record, out| cnt::row(record).write(out)),
+        Chip::Div => (33, |record, out| div::row(record).write(out)),
+    }
 }
 
 /// Returns the tables of a run that is proven in one segment, without those that have no rows.
-///
-/// # Errors
-/// [`Unproven`] for the first step that no table takes.
+#[must_use]
 pub fn assemble(
     program: &LProgram,
     tables: &[Table; Table::COUNT],
     log: &Log,
     (start, end, publics): (&Start, &SegmentPublic, &[F]),
-) -> Result<Vec<(Table, Trace)>, Unproven> {
+) -> Vec<(Table, Trace)> {
     let mut cells: Vec<Vec<F>> = vec![Vec::new(); Table::COUNT];
     for record in log.records() {
-        let chip = record.step.chip;
-        let (number, row) = generator(chip).ok_or(Unproven { op: record.instr().op, chip })?;
+        let (number, row) = generator(record.step.chip);
         row(&record, &mut cells[number]);
     }
     [cells[5], cells[6]] = frame::cells(program, log, end, publics);
@@ -87,7 +80,7 @@ pub fn assemble(
     }
     let fixed =
         tables.iter().take(Table::FIXED).map(|table| (table.clone(), counted(table, &counts)));
-    Ok(fixed.chain(traces).collect())
+    fixed.chain(traces).collect()
 }
 
 /// Returns the main cells of a fixed table.

@@ -110,6 +110,11 @@ impl Record<'_> {
         ops.map(|op| F::from_bool(op == self.instr().op))
     }
 
+    /// Returns whether the access with this number happened.
+    pub(super) fn has(&self, slot: u8) -> bool {
+        self.accesses.iter().any(|access| access.slot == slot)
+    }
+
     /// Returns the access with this number, or zeros.
     pub(super) fn cell(&self, slot: u8) -> Cell {
         let found = self.accesses.iter().find(|access| access.slot == slot);
