@@ -37,6 +37,15 @@ const SOAKS: &[Soak] = &[
         run: differential,
     },
     Soak {
+        name: "lower",
+        about: "random modules, lowered in every way, agree with the interpreter",
+        settings: &[
+            Setting { flag: "--modules", variable: "KAPSULE_SOAK_MODULES", default: "100000" },
+            Setting { flag: "--seed", variable: "KAPSULE_SOAK_SEED", default: "1" },
+        ],
+        run: lower,
+    },
+    Soak {
         name: "fuzz",
         about: "every target of fuzz/ for some time each, with coverage (needs cargo-fuzz)",
         settings: &[Setting {
@@ -69,6 +78,8 @@ const SOAKS: &[Soak] = &[
 
 /// Where the summary of the differential run goes.
 const DIFFERENTIAL_REPORT: &str = "docs/reports/differential.md";
+/// Where the summary of the lowered programs goes.
+const LOWER_REPORT: &str = "docs/reports/lower.md";
 /// Where the summary of the transactions goes.
 const TRANSFER_REPORT: &str = "docs/reports/transfer.md";
 
@@ -111,6 +122,11 @@ fn sized(
 /// Runs random modules on both engines and writes the report.
 fn differential(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     reported(tree, "differential", args, DIFFERENTIAL_REPORT)
+}
+
+/// Runs random modules as lowered programs and writes the report.
+fn lower(tree: &Tree, args: &[String]) -> Result<(), Failure> {
+    reported(tree, "lower", args, LOWER_REPORT)
 }
 
 /// Runs random transactions through the module and writes the report.

@@ -1,9 +1,11 @@
-//! The engine: what metering costs, what a first run costs, what a warm call costs.
+//! The engine: what metering costs, what a first run costs, what a warm call costs; and how fast the
+//! executor of lowered programs is beside it.
 
 mod cold;
 mod hostcall;
 mod inputs;
 mod large;
+mod lowered;
 mod metering;
 mod programs;
 mod resident;
@@ -31,6 +33,7 @@ const SECTIONS: &[Section] = &[
     ("hostcall", hostcall::measure),
     ("resident", resident::measure),
     ("signatures", signatures::measure),
+    ("lowered", lowered::measure),
 ];
 
 /// Runs the measurements with these names, or every one, and returns the lines of the report.

@@ -20,7 +20,7 @@ use crate::{FUEL_GRANTED, Random, Sample, fuel, full_host};
 
 mod tally;
 
-pub use tally::{Tally, run_all};
+pub use tally::{Tally, run_all, run_all_with};
 
 /// Fuel limits that are tried besides 0, 1 and the two around the fuel of the whole run.
 const RANDOM_LIMITS: usize = 2;
@@ -65,7 +65,7 @@ pub struct Report {
 }
 
 impl Report {
-    const fn without_run(ending: Ending) -> Self {
+    pub(crate) const fn without_run(ending: Ending) -> Self {
         Self { ending, hostcalls: 0, runs: 0, recounted: false }
     }
 }
@@ -117,7 +117,7 @@ fn check_sample(sample: &Sample) -> Result<Report, String> {
 }
 
 /// Returns the code of a refusal, with the feature where it is about one.
-fn reason(error: &MeterError) -> String {
+pub(crate) fn reason(error: &MeterError) -> String {
     match error.code {
         ErrorCode::ModuleFeatureRefused => {
             let feature = error.detail.split(' ').take(2).collect::<Vec<_>>().join(" ");
@@ -127,12 +127,12 @@ fn reason(error: &MeterError) -> String {
     }
 }
 
-fn pages_granted(sample: &Sample) -> u32 {
+pub(crate) fn pages_granted(sample: &Sample) -> u32 {
     u32::try_from(sample.memory_bytes()).unwrap_or(u32::MAX) / PAGE_BYTES
 }
 
 /// Returns the fuel limits to try: the ends, around the fuel of the whole run, and some between.
-fn limits(seed: u64, whole: &Run) -> Vec<u64> {
+pub(crate) fn limits(seed: u64, whole: &Run) -> Vec<u64> {
     let total = whole.usage.fuel;
     let mut random = Random::new(seed ^ 0x6675_656c);
     let mut limits = vec![0, 1, total.saturating_sub(1), total];
@@ -241,7 +241,11 @@ fn job(sample: &Sample, fuel: u64) -> Job<'_> {
     }
 }
 
-fn run_on(compiled: &Compiled, sample: &Sample, fuel: u64) -> Result<(Run, MemoryHost), String> {
+pub(crate) fn run_on(
+    compiled: &Compiled,
+    sample: &Sample,
+    fuel: u64,
+) -> Result<(Run, MemoryHost), String> {
     let mut host = full_host();
     match run(compiled, &job(sample, fuel), &mut host) {
         Ok(run) => Ok((run, host)),

@@ -2,18 +2,21 @@
 
 use core::fmt;
 
-use kapsule_abi::{Limit, Outcome, Rule, ValueType};
-use kapsule_engine::Run;
+use kapsule_abi::{ErrorCode, Limit, Outcome, Rule, ValueType};
+use kapsule_engine::{Backend, Run, compile};
 use kapsule_format::transcript::{
     State, Transcript, empty_storage_root, globals_hash, memory_root,
 };
-use kapsule_lower::isa::{TAG_IN, TAG_OUT};
-use kapsule_lower::words::{Event, Record};
+use kapsule_lower::isa::TAG_IN;
+use kapsule_lower::words::{self, Event, Record};
 use kapsule_lower::{LowerError, Lowered, Options, Passes, lower};
-use kapsule_meter::{MeteredModule, exports};
+use kapsule_meter::{MeteredModule, exports, meter};
 use kapsule_prover::exec::{Bounds, End, Execution, Machine, NoTrace, Recorded};
 
-/// Steps that a run may take for each unit of fuel, and besides.
+use crate::differential::{Disagreement, Ending, Report, limits, pages_granted, reason, run_on};
+use crate::{FUEL_GRANTED, Sample};
+
+/// Steps that a run may take.
 ///
 /// Zeros of locals, words of hostcalls and the steps of bulk operations cost no fuel of their own;
 /// more than this is an endless loop of the lowering's making.
@@ -28,6 +31,53 @@ pub const PASSES: [Passes; 6] = [
     Passes { retarget: false, ..Passes::ALL },
     Passes { zero_init: false, ..Passes::ALL },
 ];
+
+/// Fuel up to which a module is run at every limit.
+const EVERY_LIMIT_MAX: u64 = 200;
+
+/// Runs the integer sample of a seed on the interpreter and, for every choice of passes, as a
+/// lowered program, at several fuel limits or at every one, and compares everything.
+///
+/// # Errors
+/// The first difference.
+pub fn check(seed: u64) -> Result<Report, Disagreement> {
+    // Even seeds are of the integer profile.
+    let Some(sample) = Sample::generate(seed.wrapping_mul(2)) else {
+        return Ok(Report::without_run(Ending::NoModule));
+    };
+    check_sample(&sample).map_err(|what| Disagreement { seed: sample.seed, what })
+}
+
+fn check_sample(sample: &Sample) -> Result<Report, String> {
+    let metered = match meter(&sample.wasm, &kapsule_meter::Options::new(sample.profile)) {
+        Ok(metered) => metered,
+        Err(error) => return Ok(Report::without_run(Ending::Refused(reason(&error)))),
+    };
+    let pages = pages_granted(sample);
+    if metered.memory().is_some_and(|memory| memory.pages_min > pages) {
+        let reason = ErrorCode::ResourcesExceedPolicy.to_string();
+        return Ok(Report::without_run(Ending::Refused(reason)));
+    }
+    let compiled = compile(&metered, Backend::Wasmi).map_err(|error| error.to_string())?;
+    let programs = PASSES.map(|passes| LoweredModule::new(&sample.wasm, &metered, pages, passes));
+    let whole = run_on(&compiled, sample, FUEL_GRANTED)?.0;
+    let limits = match whole.usage.fuel {
+        total @ 0..=EVERY_LIMIT_MAX => (0..=total).collect(),
+        _ => limits(sample.seed, &whole),
+    };
+    let mut runs = 0;
+    for limit in limits.into_iter().chain([FUEL_GRANTED]) {
+        let run = run_on(&compiled, sample, limit)?.0;
+        for (program, passes) in programs.iter().zip(PASSES) {
+            let program = program.as_ref().map_err(|error| format!("{passes:?}: {error}"))?;
+            let compared = program.compare(&run);
+            compared.map_err(|what| format!("with {limit} fuel, {passes:?}: {what}"))?;
+            runs += 1;
+        }
+    }
+    let hostcalls = whole.usage.hostcalls.values().sum();
+    Ok(Report { ending: Ending::Ran(whole.outcome), hostcalls, runs, recounted: false })
+}
 
 /// A module that was lowered, with what comparing it takes.
 pub struct LoweredModule {
@@ -131,20 +181,17 @@ fn same<T: PartialEq + fmt::Debug>(what: &str, engines: &T, executor: &T) -> Res
 /// # Errors
 /// If an entry is none that a run can make.
 pub fn events(transcript: &Transcript) -> Result<Vec<Event>, String> {
-    let mut events = Vec::new();
-    for (seq, entry) in transcript.entries.iter().enumerate() {
-        let record = Record {
-            hostcall: entry.hostcall,
-            status: entry.status,
-            request: &entry.request,
-            response: &entry.response,
-        };
-        record.events(&mut events).ok_or_else(|| format!("entry {seq} has no words"))?;
-    }
-    if let Outcome::Completed(code) = transcript.end.outcome {
-        events.push(Event { tag: TAG_OUT, word: u64::from(code) });
-    }
-    Ok(events)
+    let records = transcript.entries.iter().map(|entry| Record {
+        hostcall: entry.hostcall,
+        status: entry.status,
+        request: &entry.request,
+        response: &entry.response,
+    });
+    let completed = match transcript.end.outcome {
+        Outcome::Completed(code) => Some(code),
+        _ => None,
+    };
+    words::of_run(records, completed).ok_or_else(|| "a record has no words".to_owned())
 }
 
 /// Returns the outcome that an execution stands for.

@@ -1,4 +1,4 @@
-//! Integration tests: the wasm suite, the backends against each other, fuzz bodies, bad input,
+//! Integration tests: the wasm suite, the backends and lowered programs against each other, fuzz bodies, bad input,
 //! and the standard modules.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
@@ -7,6 +7,7 @@ mod backend_faults;
 mod bad_input;
 mod corpus;
 mod differential;
+mod lowered;
 mod pools;
 mod replay_vectors;
 mod standard;

@@ -1,4 +1,4 @@
-//! `soak differential|fuzz|transfer`: the long runs of the comparisons that CI makes in small.
+//! `soak differential|lower|fuzz|transfer`: the long runs of the comparisons that CI makes in small.
 //!
 //! Examples:
 //! ```text
@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use kapsule_testkit::differential::{Disagreement, Report};
 use kapsule_testkit::fuzz::TARGETS;
 use kapsule_testkit::ledger::BATCH as TRANSACTIONS;
 use kapsule_testkit::mutate::mutate;
-use kapsule_testkit::{Random, Sample, differential, ledger};
+use kapsule_testkit::{Random, Sample, differential, ledger, lowered};
 
 const USAGE: &str =
-    "usage: soak differential|fuzz|transfer|module [--modules N] [--seed S] [--report FILE.md] \
+    "usage: soak differential|lower|fuzz|transfer|module [--modules N] [--seed S] [--report FILE.md] \
     [--commit HASH]
   --modules N   generated modules, mutations of each fuzz target, or transactions (default 100000)
   --seed S      first seed (default 1); a whole run follows from it
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let run = match args.first().map(String::as_str) {
         Some("differential") => soak_differential,
+        Some("lower") => soak_lower,
         Some("fuzz") => soak_fuzz,
         Some("transfer") => soak_transfer,
         Some("module") => write_module,
@@ -83,17 +85,30 @@ fn main() -> ExitCode {
 
 /// Compares the backends; returns whether they agree on every module.
 fn soak_differential(settings: &Settings) -> Result<bool, String> {
+    soak_modules(settings, differential::check, "Backends against each other")
+}
+
+/// Compares lowered programs with an engine; returns whether they agree on every module.
+fn soak_lower(settings: &Settings) -> Result<bool, String> {
+    soak_modules(settings, lowered::check, "Lowered programs against an engine")
+}
+
+fn soak_modules(
+    settings: &Settings,
+    check: fn(u64) -> Result<Report, Disagreement>,
+    title: &str,
+) -> Result<bool, String> {
     let seeds = settings.seed..settings.seed.saturating_add(settings.modules);
     let began = Instant::now();
     let progress = |count| {
         say(&format!("{count} of {} modules, {} s", settings.modules, began.elapsed().as_secs()));
     };
-    let tally = differential::run_all(seeds, &progress);
+    let tally = differential::run_all_with(check, seeds, &progress);
     say(&format!("{tally}"));
     let mut rows = tally.rows();
     rows.push(("elapsed seconds".into(), began.elapsed().as_secs()));
     let notes: Vec<String> = tally.disagreements.iter().map(ToString::to_string).collect();
-    report(settings, "Backends against each other", &rows, &notes)?;
+    report(settings, title, &rows, &notes)?;
     Ok(tally.disagreements.is_empty())
 }
 

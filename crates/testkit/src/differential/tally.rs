@@ -124,6 +124,18 @@ impl fmt::Display for Tally {
 /// # Panics
 /// If a check panics.
 pub fn run_all(seeds: Range<u64>, progress: &(dyn Fn(u64) + Sync)) -> Tally {
+    run_all_with(check, seeds, progress)
+}
+
+/// As [`run_all`], with another check.
+///
+/// # Panics
+/// If a check panics.
+pub fn run_all_with(
+    check: fn(u64) -> Result<Report, Disagreement>,
+    seeds: Range<u64>,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Tally {
     let next = AtomicU64::new(seeds.start);
     let tally = Mutex::new(Tally::default());
     let threads = std::thread::available_parallelism().map_or(1, core::num::NonZero::get);

@@ -9,6 +9,8 @@ use kapsule_meter::tables::stack_1;
 use kapsule_meter::{Imports, MeterError, MeteredModule, Options, Profile, exports, meter};
 use wasmparser::{Parser, Payload, TypeRef};
 
+use super::lowered::Program;
+
 /// How modules are run; in every mode the meter says which ones are inside the profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Mode {
@@ -16,6 +18,8 @@ pub(crate) enum Mode {
     Plain,
     /// The rewritten module under this profile.
     Metered(Profile),
+    /// The lowered program; the same whichever backend is asked.
+    Lowered,
 }
 
 impl Mode {
@@ -23,6 +27,7 @@ impl Mode {
         match self {
             Self::Plain => Profile::Float1,
             Self::Metered(profile) => profile,
+            Self::Lowered => Profile::Integer1,
         }
     }
 }
@@ -40,9 +45,11 @@ pub(crate) enum Loaded {
 }
 
 /// A module that was set up.
-pub(crate) struct Machine {
-    instance: RawInstance,
-    metered: bool,
+pub(crate) enum Machine {
+    /// On a backend; metered or not.
+    Engine(RawInstance, bool),
+    /// On the executor.
+    Lowered(Box<Program>),
 }
 
 /// Checks a module as the meter does, with every function import allowed.
@@ -84,6 +91,13 @@ pub(crate) fn load(wasm: &[u8], backend: Backend, mode: Mode) -> Loaded {
     let bytes = match mode {
         Mode::Plain => wasm,
         Mode::Metered(_) => metered.bytes(),
+        Mode::Lowered => {
+            return match Program::load(wasm) {
+                Ok(Ok(program)) => Loaded::Ready(Machine::Lowered(Box::new(program))),
+                Ok(Err(error)) => Loaded::Failed(error),
+                Err(reason) => Loaded::Outside(reason),
+            };
+        }
     };
     match set_up(bytes, &prints, backend, mode, metered.has_start()) {
         Ok(machine) => Loaded::Ready(machine),
@@ -99,12 +113,14 @@ fn set_up(
     has_start: bool,
 ) -> Result<Machine, RawError> {
     let instance = RawModule::compile(bytes, backend)?.instantiate(prints)?;
-    let mut machine = Machine { instance, metered: mode != Mode::Plain };
-    if machine.metered {
-        machine.instance.set_global(exports::FUEL, RawValue::I64(i64::MAX))?;
-        if has_start {
-            machine.call(exports::START, &[])?;
-        }
+    let metered = mode != Mode::Plain;
+    let mut instance = instance;
+    if metered {
+        instance.set_global(exports::FUEL, RawValue::I64(i64::MAX))?;
+    }
+    let mut machine = Machine::Engine(instance, metered);
+    if metered && has_start {
+        machine.call(exports::START, &[])?;
     }
     Ok(machine)
 }
@@ -144,18 +160,20 @@ impl Machine {
         name: &str,
         args: &[RawValue],
     ) -> Result<Vec<RawValue>, RawError> {
-        if !self.metered {
-            return self.instance.call(name, args);
-        }
-        self.instance.set_global(exports::STACK, RawValue::I32(0))?;
-        let called = self.instance.call(name, args);
+        let instance = match self {
+            Self::Lowered(program) => return program.call(name, args),
+            Self::Engine(instance, false) => return instance.call(name, args),
+            Self::Engine(instance, true) => instance,
+        };
+        instance.set_global(exports::STACK, RawValue::I32(0))?;
+        let called = instance.call(name, args);
         if called == Err(RawError::Trap(Trap::Unreachable)) {
-            let height = self.instance.global(exports::STACK)?;
+            let height = instance.global(exports::STACK)?;
             let highest = stack_1::HEIGHT_MAX.cast_signed();
             if matches!(height, RawValue::I32(height) if height > highest) {
                 return Err(RawError::Trap(Trap::StackExhausted));
             }
-            let fuel = self.instance.global(exports::FUEL)?;
+            let fuel = instance.global(exports::FUEL)?;
             assert!(matches!(fuel, RawValue::I64(fuel) if fuel > 0), "fuel is abundant: {fuel:?}");
         }
         called
@@ -163,6 +181,9 @@ impl Machine {
 
     /// Reads an exported global.
     pub(crate) fn global(&mut self, name: &str) -> Result<RawValue, RawError> {
-        self.instance.global(name)
+        match self {
+            Self::Engine(instance, _) => instance.global(name),
+            Self::Lowered(program) => program.global(name),
+        }
     }
 }
