@@ -1,4 +1,5 @@
-//! The engine: what metering costs, what a first run costs, what a warm call costs; and how fast the
+//! The engine: what metering costs, what a first run costs, what a warm call costs; and how fast
+//! the
 //! executor of lowered programs is beside it.
 
 mod cold;

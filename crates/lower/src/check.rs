@@ -6,7 +6,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::fmt;
 
-use kapsule_abi::{Trap, guard};
+use kapsule_abi::Trap;
 use wasmparser::Operator;
 
 use crate::isa::{
@@ -40,10 +40,10 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Returns a fault where a guarded condition holds.
+/// Returns a fault where a condition holds that breaks a rule.
 macro_rules! refuse {
     ($name:literal, $pc:expr, $violated:expr) => {
-        if guard!($name, $violated) {
+        if $violated {
             return Err(Fault { rule: $name, pc: $pc }.into());
         }
     };

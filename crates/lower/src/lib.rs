@@ -3,7 +3,8 @@
 //! # Map
 //! [`isa`] is the machine: opcodes, address map and reserved program counters; [`LProgram`] is a
 //! lowered program with its canonical encoding; [`lower`] makes it of a module; [`words`] are the
-//! transcript words of a hostcall; [`lprogram_check`] finds out without the lowering whether its result
+//! transcript words of a hostcall; [`lprogram_check`] finds out without the lowering whether its
+//! result
 //! keeps the rules.
 //!
 //! # Invariants

@@ -78,7 +78,8 @@ pub struct TableEntry {
 }
 
 impl TableEntry {
-    /// Returns the cell: program counter in limbs 0 and 1, type index plus 1 in limb 2, 1 in limb 3.
+    /// Returns the cell: program counter in limbs 0 and 1, type index plus 1 in limb 2, 1 in limb
+    /// 3.
     #[must_use]
     pub const fn cell(self) -> u64 {
         self.pc as u64 | (self.type_index as u64 + 1) << 32 | 1 << 48

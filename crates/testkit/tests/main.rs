@@ -1,4 +1,5 @@
-//! Integration tests: the wasm suite, the backends and lowered programs against each other, fuzz bodies, bad input,
+//! Integration tests: the wasm suite, the backends and lowered programs against each other, fuzz
+//! bodies, bad input,
 //! and the standard modules.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]

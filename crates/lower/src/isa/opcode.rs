@@ -146,14 +146,17 @@ impl Chip {
 
 /// Writes the enumeration, its lookups and its forms from one table.
 macro_rules! opcodes {
-    ($( $number:literal $variant:ident $name:literal ($a:ident $b:ident $c:ident) [$($trap:literal)*] $chip:ident; )*) => {
+    ($(
+        $number:literal $variant:ident $name:literal
+        ($a:ident $b:ident $c:ident) [$($trap:literal)*] $chip:ident;
+    )*) => {
         /// An opcode.
         ///
         /// # Spec
         /// `spec/lowering.md` section 4 prints this table with the effect of each.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
-        #[expect(missing_docs, reason = "the table below names each, and the spec says what it does")]
+        #[expect(missing_docs, reason = "the table names each, and the spec says what it does")]
         pub enum Op {
             $($variant = $number,)*
         }

@@ -46,7 +46,9 @@ impl<R> Visitor<'_, R> {
 }
 
 macro_rules! visit {
-    ($(@$proposal:ident $op:ident $({ $($arg:ident: $kind:ty),* })? => $visit:ident ($($_:tt)*))*) => {
+    ($(
+        @$proposal:ident $op:ident $({ $($arg:ident: $kind:ty),* })? => $visit:ident ($($_:tt)*)
+    )*) => {
         $(fn $visit(&mut self $($(, $arg: $kind)*)?) -> Self::Output {
             const PROPOSAL: Proposal = Proposal::of(stringify!($proposal), stringify!($visit));
             let operator = Operator::$op $({ $($arg: Clone::clone(&$arg)),* })?;

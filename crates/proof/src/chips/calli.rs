@@ -4,11 +4,14 @@
 //! At most one outcome is 1, as all are boolean and so is their sum.
 //! Index and table size are read as i32; [`below`](super::below) proves that the index is outside
 //! the table if the outcome says so, and inside otherwise, where the entry is read; a size is at
-//! most 2^20, as nothing writes it, so the index is one field element and the entry is in the table.
+//! most 2^20, as nothing writes it, so the index is one field element and the entry is in the
+//! table.
 //! The last limb of an entry is 0 or 1, since nothing writes the table: it must be 0 for `null` and
 //! 1 for the outcomes after it, and there the type must be the expected one for a call, and differ
-//! from it, by an inverse, for a mismatch; so one outcome fits, the first in the order of the traps.
-//! A call writes the linkage of the instruction, whose limbs are canonical, into slot 0 of the frame
+//! from it, by an inverse, for a mismatch; so one outcome fits, the first in the order of the
+//! traps.
+//! A call writes the linkage of the instruction, whose limbs are canonical, into slot 0 of the
+//! frame
 //! that it enters; a trap writes nothing.
 
 use kapsule_abi::Trap;

@@ -1,7 +1,8 @@
 //! `CNT`: leading zeros, trailing zeros, set bits.
 //!
 //! # Argument
-//! The operand is a column of bytes, and a query of `CNT` for each yields the counts of the byte and
+//! The operand is a column of bytes, and a query of `CNT` for each yields the counts of the byte
+//! and
 //! proves that it is one.
 //! To count zeros, either `zero` is 1 or one byte is marked: bytes that come before the marked one,
 //! from the top for leading zeros and from the bottom for trailing ones, and with `zero` all bytes,

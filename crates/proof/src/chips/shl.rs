@@ -6,7 +6,8 @@
 //! bits that their sum stays below 2^16.
 //! `left` is by how much bits move to the left: the amount itself or, in a rotation to the right,
 //! W `turn` - amount; as amount and `left` are below W, one `turn` and one `left` fit.
-//! `excess` is 2^k - 1 for the low three bits k of `left`, and `places` marks the number in the others.
+//! `excess` is 2^k - 1 for the low three bits k of `left`, and `places` marks the number in the
+//! others.
 //! Each byte of x times 2^k is `low` + 2^8 `high` for bytes, which is below 2^15 and therefore
 //! unique; `low` is a multiple of 2^k and `high` is below 2^k, so `low` and the `high` of the byte
 //! below it add up to a byte.

@@ -39,20 +39,23 @@ pub struct Step {
 /// |---|---|---|---|---|
 /// | `Movc` | read, unless `CONST` | write | | |
 /// | `Select` | condition, fp + c1 | fp + b | fp + c0 | write fp + a |
-/// | `Alu Bit Mul Div Shl32 Shl64 Shr32 Shr64 Setc` | fp + b | fp + c0, unless an immediate form | write fp + a, unless it traps | |
+/// | arithmetic, shifts, `Setc` | fp + b | fp + c0, unless immediate | write fp + a, unless trap | |
 /// | `Cnt Ext` | fp + b | write fp + a | | |
 /// | `Brc` | fp + b | fp + c0, unless an immediate form | | |
 /// | `Jump` | | | | |
 /// | `Brtab` | fp + b | | | |
 /// | `Call` | `CALL`: write fp + W; `RET`: read fp | | | |
-/// | `Calli` | index, fp + b | `TABLE_SIZE` | table entry, unless trap 4 | write fp + W, unless it traps |
+/// | `Calli` | fp + b | `TABLE_SIZE` | entry, unless trap 4 | write fp + W, unless trap |
 /// | `Ldw` | base, fp + b | memory cell | write fp + a | |
-/// | `Ldx` | base, fp + b | first cell, unless trap 3 | second cell, if the access spans two | write fp + a, unless trap 3 |
+/// | `Ldx` | base, fp + b | first cell | second cell, if two | write fp + a |
 /// | `Stw` | base, fp + b | value, fp + a | memory cell, old and new | |
-/// | `Stx` | base, fp + b | value, fp + a | first cell, unless trap 3 | second cell, if the access spans two |
+/// | `Stx` | base, fp + b | value, fp + a | first cell | second cell, if two |
 /// | `Memg` | `MGROW`: fp + b | write fp + a | | |
 /// | `Io` | `IN`: write fp + a; `OUT`: read fp + b | | | |
 /// | `Chg` | fp + b | `FUEL_DYN`, unless out of fuel | | |
+///
+/// Arithmetic is `Alu Bit Mul Div`; a load or store that traps has no access to memory, and a load
+/// that traps writes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
     /// Number of the access within its step; it happens at `ts + slot` of the step.

@@ -1,4 +1,5 @@
-//! `soak differential|lower|fuzz|transfer`: the long runs of the comparisons that CI makes in small.
+//! `soak differential|lower|fuzz|transfer`: the long runs of the comparisons that CI makes in
+//! small.
 //!
 //! Examples:
 //! ```text
@@ -18,9 +19,8 @@ use kapsule_testkit::ledger::BATCH as TRANSACTIONS;
 use kapsule_testkit::mutate::mutate;
 use kapsule_testkit::{Random, Sample, differential, ledger, lowered};
 
-const USAGE: &str =
-    "usage: soak differential|lower|fuzz|transfer|module [--modules N] [--seed S] [--report FILE.md] \
-    [--commit HASH]
+const USAGE: &str = "usage: soak differential|lower|fuzz|transfer|module [--modules N] [--seed S] \
+    [--report FILE.md] [--commit HASH]
   --modules N   generated modules, mutations of each fuzz target, or transactions (default 100000)
   --seed S      first seed (default 1); a whole run follows from it
   --report FILE write a summary in Markdown; for `module`, the module of the seed

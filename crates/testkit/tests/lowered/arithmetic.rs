@@ -77,12 +77,14 @@ fn binary_operators_agree_on_boundary_values_in_slots_and_as_constants() {
             let pairs = values.iter().flat_map(|x| values.iter().map(move |y| (*x, *y)));
             let pairs: Vec<_> = pairs.filter(|(x, y)| !traps(op, width, *x, *y)).collect();
             let forms = pairs.iter().flat_map(|(x, y)| {
-                let set = format!(
-                    "(local.set 0 ({width}.const {x})) (local.set 1 ({width}.const {y}))"
-                );
+                let set =
+                    format!("(local.set 0 ({width}.const {x})) (local.set 1 ({width}.const {y}))");
                 let (x, y) = (format!("({width}.const {x})"), format!("({width}.const {y})"));
                 [
-                    format!("{set} ({width}.store (to) (i32.const 0) ({width}.{op} (local.get 0) (local.get 1)))"),
+                    format!(
+                        "{set} ({width}.store (to) (i32.const 0) \
+                         ({width}.{op} (local.get 0) (local.get 1)))"
+                    ),
                     format!("({width}.store (to) (i32.const 0) ({width}.{op} (local.get 0) {y}))"),
                     format!("({width}.store (to) (i32.const 0) ({width}.{op} {x} (local.get 1)))"),
                     format!("({width}.store (to) (i32.const 0) ({width}.{op} {x} {y}))"),

@@ -66,7 +66,8 @@ fn indirect_calls_agree_on_every_kind_of_entry() {
             (func $zero (type $other) (i32.const 0))
             (func $twin (type $same) (i32.add (local.get 0) (i32.const 2)))
             (func (export "run") (result i32)
-              (i32.add (i32.const 3) (call_indirect (type $f) (i32.const 21) (i32.const {index}))))"#
+              (i32.add (i32.const 3)
+                (call_indirect (type $f) (i32.const 21) (i32.const {index}))))"#
         )
     };
     for (index, expected) in [

@@ -49,7 +49,8 @@ fn loads_agree_at_every_offset_within_a_cell() {
                 let (base, offset) = (place / 2, place - place / 2);
                 let to = 1024 + 8 * index;
                 format!(
-                    "({}.store offset={to} (i32.const 0) ({op} offset={offset} (i32.const {base})))\n",
+                    "({}.store offset={to} (i32.const 0) \
+                     ({op} offset={offset} (i32.const {base})))\n",
                     width(op)
                 )
             })
@@ -110,10 +111,14 @@ fn memory_grows_to_the_maximum_in_force_and_no_further() {
             r#"(memory (export "memory") 1 {maximum})
             (func (export "run") (result i32) (local i32)
               (local.set 0 (memory.grow (i32.const 0)))
-              (local.set 0 (i32.add (i32.mul (local.get 0) (i32.const 10)) (memory.grow (i32.const 2))))
-              (local.set 0 (i32.add (i32.mul (local.get 0) (i32.const 10)) (memory.grow (i32.const 3))))
-              (local.set 0 (i32.add (i32.mul (local.get 0) (i32.const 10)) (memory.grow (i32.const 65536))))
-              (local.set 0 (i32.add (i32.mul (local.get 0) (i32.const 10)) (memory.grow (i32.const -1))))
+              (local.set 0 (i32.add (i32.mul (local.get 0) (i32.const 10))
+                (memory.grow (i32.const 2))))
+              (local.set 0 (i32.add (i32.mul (local.get 0) (i32.const 10))
+                (memory.grow (i32.const 3))))
+              (local.set 0 (i32.add (i32.mul (local.get 0) (i32.const 10))
+                (memory.grow (i32.const 65536))))
+              (local.set 0 (i32.add (i32.mul (local.get 0) (i32.const 10))
+                (memory.grow (i32.const -1))))
               (i32.store (i32.const 131072) (i32.const 7))
               (i32.add (i32.mul (local.get 0) (i32.const 10)) (memory.size)))"#
         )
