@@ -76,11 +76,14 @@ fn is_lookup(bus: &str) -> bool {
     matches!(bus, "RNG" | "PROG" | "P2" | "BYTE2" | "AND" | "CNT")
 }
 
+/// A message that a row sends or receives: bus, tuple and how often.
+type Balanced = (String, Vec<u32>, i64);
+
 /// What a row and, if the table relates rows, the one before say.
 fn evaluate(
     (table, rows, publics): (&Table, &Rows, &[F]),
     row: usize,
-) -> (bool, Vec<(String, Vec<u32>, i64)>, Vec<Message>) {
+) -> (bool, Vec<Balanced>, Vec<Message>) {
     let mut affected = vec![row];
     if table.relates_rows() {
         affected.push((row + rows.main.len() - 1) % rows.main.len());

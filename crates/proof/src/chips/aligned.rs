@@ -7,8 +7,7 @@
 //! Its low limb x0 + c0 - 2^16 carry is 8 q + 4 half with q below 2^13, so it is below 2^16 and a
 //! multiple of 4; this leaves one carry, one q and one half, since both sides are small integers.
 //! Its high limb is below 2^17, and `pages - 1 - high` has 16 bits, which a negative number has
-//! not,
-//! so the page of the address is in memory, and with it the whole cell.
+//! not, so the page of the address is in memory, and with it the whole cell.
 
 use kapsule_lower::isa::{MEMORY, PAGE_CELLS};
 use p3_field::{Field, PrimeCharacteristicRing};

@@ -11,8 +11,7 @@
 //! from it, by an inverse, for a mismatch; so one outcome fits, the first in the order of the
 //! traps.
 //! A call writes the linkage of the instruction, whose limbs are canonical, into slot 0 of the
-//! frame
-//! that it enters; a trap writes nothing.
+//! frame that it enters; a trap writes nothing.
 
 use kapsule_abi::Trap;
 use kapsule_lower::isa::{Chip, Op, TABLE, TABLE_SIZE, trap_pc};

@@ -3,10 +3,8 @@
 //! # Argument
 //! The units n are read as an i32.
 //! With n0 + 7 = 8 q + r and n1 = 8 h + s, where q has 14 bits, r and s have 3 and h has 13, so
-//! that
-//! all four are unique, the charge, n / 8 rounded up, is q + 2^13 s + 2^16 h, whose first part is
-//! at
-//! most 2^16.
+//! that all four are unique, the charge, n / 8 rounded up, is q + 2^13 s + 2^16 h, whose first part
+//! is at most 2^16.
 //! Without `stopped`, the charge is added to the cell `FUEL_DYN`, limb by limb with boolean carries
 //! and range-checked limbs, and no carry leaves the highest limb.
 //! With `stopped`, nothing is added, the program counter is that of a run out of fuel, where no

@@ -2,8 +2,7 @@
 //!
 //! # Argument
 //! The operand is a column of bytes, and a query of `CNT` for each yields the counts of the byte
-//! and
-//! proves that it is one.
+//! and proves that it is one.
 //! To count zeros, either `zero` is 1 or one byte is marked: bytes that come before the marked one,
 //! from the top for leading zeros and from the bottom for trailing ones, and with `zero` all bytes,
 //! are 0, and the marked byte has an inverse, so it is the first that is not 0.

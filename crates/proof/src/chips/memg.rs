@@ -4,10 +4,10 @@
 //! `MSIZE` yields the pages of the state, which one limb holds.
 //! `MGROW` reads n as an i32; `refused` is boolean, and 0 for `MSIZE`.
 //! A growth that is not refused has n below 2^16 and a rest, maximum - pages - n, of 16 bits, which
-//! a
-//! negative rest has not; a growth that is refused has either an upper limb, proven by its inverse,
-//! or an excess, pages + n - maximum - 1, of 16 bits; so a growth within the maximum cannot be
-//! refused, and one beyond it must be, since pages are at most the maximum, which is at most 2^14.
+//! a negative rest has not; a growth that is refused has either an upper limb, proven by its
+//! inverse, or an excess, pages + n - maximum - 1, of 16 bits; so a growth within the maximum
+//! cannot be refused, and one beyond it must be, since pages are at most the maximum, which is at
+//! most 2^14.
 //! The result is the pages before, or -1, and the pages grow by n, or by nothing.
 
 use kapsule_lower::isa::{Chip, Op};

@@ -7,16 +7,13 @@
 //! `deficit` is 2^8 - 2^(8 - k) for the low three bits k of the amount, and `places` marks the
 //! number in the others.
 //! Each byte of x times 2^(8 - k) is `low` + 2^8 `high` for bytes, which is below 2^16 and
-//! therefore
-//! unique; `high` is below 2^(8 - k) and `low` a multiple of it, so `high` and the `low` of the
-//! byte
-//! above it add up to a byte.
+//! therefore unique; `high` is below 2^(8 - k) and `low` a multiple of it, so `high` and the `low`
+//! of the byte above it add up to a byte.
 //! `sign` is 0 unless the shift is arithmetic, and then the highest bit of the top byte, since the
 //! rest of that byte has 7 bits; above the top byte there are bytes 255 `sign`, whose `low` is
 //! `deficit` where `sign` is 1.
 //! The result is these bytes, as many places down as are marked, and bytes 255 `sign` above them;
-//! it
-//! needs no range check.
+//! it needs no range check.
 
 use kapsule_lower::isa::Op;
 use p3_field::{Field, PrimeCharacteristicRing};

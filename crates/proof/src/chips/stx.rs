@@ -3,8 +3,7 @@
 //! # Argument
 //! The address is that of [`span`](super::span).
 //! The window is the bytes of the first cell and of the second, and the value is given by its
-//! bytes,
-//! each proven by a query; the bytes of the window are zeros where there is no second cell.
+//! bytes, each proven by a query; the bytes of the window are zeros where there is no second cell.
 //! Afterwards, a byte of the window that is as far behind the marked byte as the size reaches is
 //! that byte of the value, and every other byte is what it was, so both cells are canonical.
 //! An access outside memory touches no cell and traps.

@@ -39,7 +39,7 @@ pub struct Step {
 /// |---|---|---|---|---|
 /// | `Movc` | read, unless `CONST` | write | | |
 /// | `Select` | condition, fp + c1 | fp + b | fp + c0 | write fp + a |
-/// | arithmetic, shifts, `Setc` | fp + b | fp + c0, unless immediate | write fp + a, unless trap | |
+/// | arithmetic, shifts, `Setc` | fp + b | fp + c0, unless imm. | write fp + a, unless trap | |
 /// | `Cnt Ext` | fp + b | write fp + a | | |
 /// | `Brc` | fp + b | fp + c0, unless an immediate form | | |
 /// | `Jump` | | | | |

@@ -95,7 +95,7 @@ pub(super) fn module_trust(bytes: &[u8]) -> bool {
     let feed = [b"\xa4\x00\x01\x01\x00\x02\x80\x03".as_slice(), &output].concat();
     let feed = rank::Input::decode(&feed).expect("what trust writes, rank reads");
     let rows = feed.trust.expect("it is there").rows;
-    let sum: u64 = rows.iter().map(|row| u64::from(row.score)).sum();
+    let sum: u64 = rows.iter().map(|row| row.score).sum();
     // Each share is rounded to nearest.
     assert!(sum <= 1_000_000_000 + rows.len() as u64, "the scores are shares of a whole");
     assert!(rows.is_sorted_by(|left, right| left.score >= right.score), "best first");
