@@ -87,7 +87,7 @@ const fn behaviour_min(mode: Mode) -> u64 {
     match mode {
         Mode::Plain | Mode::Metered(Profile::Float1) => 81_380,
         Mode::Metered(Profile::Integer1) => 22_292,
-        Mode::Lowered => 22_000,
+        Mode::Lowered => 22_266,
     }
 }
 
