@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 use core::fmt;
 
+use kapsule_abi::ErrorCode;
 use kapsule_meter::MeterError;
 
 use crate::check::Fault;
@@ -31,6 +32,16 @@ impl Reason {
             Self::Import => "import",
         }
     }
+
+    /// Returns the stable code: E402 for a feature, E403 for an import, E004 for a size.
+    #[must_use]
+    pub const fn code(self) -> ErrorCode {
+        match self {
+            Self::Feature(_) => ErrorCode::ModuleFeatureRefused,
+            Self::Import => ErrorCode::ImportRefused,
+            Self::MemoryTooLarge | Self::TooLarge => ErrorCode::LimitExceeded,
+        }
+    }
 }
 
 /// A module that was not lowered.
@@ -50,6 +61,16 @@ pub enum LowerError {
 }
 
 impl LowerError {
+    /// Returns the stable code, or `None` for a mistake of this crate.
+    #[must_use]
+    pub const fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Module(error) => Some(error.code),
+            Self::Unprovable { reason, .. } => Some(reason.code()),
+            Self::Fault(_) => None,
+        }
+    }
+
     pub(crate) fn unprovable(reason: Reason, detail: impl Into<String>) -> Self {
         Self::Unprovable { reason, detail: detail.into() }
     }
