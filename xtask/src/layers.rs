@@ -10,7 +10,7 @@ use crate::ui;
 
 /// Crates whose output is hashed, signed or proved, in order of their layers.
 pub(crate) const PURE: &[&str] =
-    &["abi", "guest", "format", "meter", "lower", "wasi", "engine", "proof"];
+    &["abi", "guest", "format", "meter", "lower", "proof", "wasi", "engine"];
 
 /// To which of our crates `from` may point.
 enum Rule {

@@ -44,7 +44,7 @@ fn each_forbidden_arrow_is_named_with_its_reason() {
         ("kapsule-meter", "kapsule-format", "depends on format, allowed: [abi]"),
         ("kapsule-engine", "kapsule-store", "depends on store: one run"),
         ("kapsule-kernel", "kapsule-net", "depends on net: the kernel"),
-        ("kapsule-proof", "kapsule-engine", "depends on engine: a verifier"),
+        ("kapsule-proof", "kapsule-engine", "depends on engine, allowed: [abi, meter, lower]"),
         ("kapsule-store", "kapsule-net", "depends on net: they meet"),
         ("kapsule-node", "kapsule-cli", "depends on cli, which nothing may"),
         ("kapsule-cli", "kapsule-bench", "depends on bench, which nothing may"),
