@@ -4,7 +4,7 @@
 //! The opcode is 0x50 plus the number of the relation, plus 8 for an immediate form, and an
 //! immediate form takes y from the instruction.
 //! The next program counter is the target where the relation holds and the next instruction where
-//! it does not; the comparison is that of [`compare`](super::compare).
+//! it does not; the comparison is that of [`compare`].
 
 use kapsule_lower::isa::{Chip, Op};
 use p3_field::PrimeCharacteristicRing;

@@ -2,7 +2,7 @@
 //!
 //! # Argument
 //! The index is read as an i32; the greatest index is that of the instruction, below 2^22.
-//! `below` claims that the index is below the greatest, which [`below`](super::below) proves either
+//! `below` claims that the index is below the greatest, which [`below`] proves either
 //! way; the jump goes as many instructions behind the target as the lesser of the two, which is
 //! below 2^22 and therefore one field element.
 

@@ -2,7 +2,7 @@
 //!
 //! # Argument
 //! At most one outcome is 1, as all are boolean and so is their sum.
-//! Index and table size are read as i32; [`below`](super::below) proves that the index is outside
+//! Index and table size are read as i32; [`below`] proves that the index is outside
 //! the table if the outcome says so, and inside otherwise, where the entry is read; a size is at
 //! most 2^20, as nothing writes it, so the index is one field element and the entry is in the
 //! table.

@@ -1,7 +1,7 @@
 //! `LDW`: loads of 4 and 8 bytes from aligned addresses inside memory.
 //!
 //! # Argument
-//! The address is that of [`aligned`](super::aligned); an address that is not aligned to 4 bytes,
+//! The address is that of [`aligned`]; an address that is not aligned to 4 bytes,
 //! or to 8 for `LD64`, which requires `half` to be 0, or that is not inside memory satisfies no
 //! row, and is left to `LDX`.
 //! The result is made of limbs that were read, the upper ones of the cell if `half` is 1, and of

@@ -1,7 +1,7 @@
 //! `LDX`: every load.
 //!
 //! # Argument
-//! The address is that of [`span`](super::span).
+//! The address is that of [`span`].
 //! The window is the bytes of the first cell and of the second, each proven by a query; they are
 //! zeros where there is no second cell.
 //! The loaded bytes begin at the marked byte of the window; `sign` is 0 unless the form extends by

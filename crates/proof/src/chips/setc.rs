@@ -2,7 +2,7 @@
 //!
 //! # Argument
 //! The opcode is 0x40 plus the number of the relation, plus 8 for an immediate form.
-//! The result is the value of the relation, which is that of [`compare`](super::compare), in the
+//! The result is the value of the relation, which is that of [`compare`], in the
 //! lowest limb, and 0 in the others.
 
 use kapsule_lower::isa::{Chip, Op};

@@ -1,7 +1,7 @@
 //! `SHL32`: shifts to the left and rotations of 32 bits.
 //!
 //! # Argument
-//! That of [`shl`](super::shl), for 4 bytes.
+//! That of [`shl`], for 4 bytes.
 
 use kapsule_lower::isa::{Chip, Op};
 

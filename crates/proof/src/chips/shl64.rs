@@ -1,7 +1,7 @@
 //! `SHL64`: shifts to the left and rotations of 64 bits.
 //!
 //! # Argument
-//! That of [`shl`](super::shl), for 8 bytes.
+//! That of [`shl`], for 8 bytes.
 
 use kapsule_lower::isa::{Chip, Op};
 

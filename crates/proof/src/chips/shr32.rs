@@ -1,7 +1,7 @@
 //! `SHR32`: shifts to the right of 32 bits.
 //!
 //! # Argument
-//! That of [`shr`](super::shr), for 4 bytes.
+//! That of [`shr`], for 4 bytes.
 
 use kapsule_lower::isa::{Chip, Op};
 

@@ -1,7 +1,7 @@
 //! `SHR64`: shifts to the right of 64 bits.
 //!
 //! # Argument
-//! That of [`shr`](super::shr), for 8 bytes.
+//! That of [`shr`], for 8 bytes.
 
 use kapsule_lower::isa::{Chip, Op};
 

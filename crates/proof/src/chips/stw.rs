@@ -1,7 +1,7 @@
 //! `STW`: stores of 4 and 8 bytes to aligned addresses inside memory.
 //!
 //! # Argument
-//! The address is that of [`aligned`](super::aligned), as for `LDW`.
+//! The address is that of [`aligned`], as for `LDW`.
 //! Each limb of the cell afterwards is a limb of the value or of the cell before, so it is
 //! canonical: `ST64` takes all limbs of the value, `ST32` puts its low ones into the half that the
 //! address selects and keeps the others.

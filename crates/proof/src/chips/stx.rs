@@ -1,7 +1,7 @@
 //! `STX`: every store.
 //!
 //! # Argument
-//! The address is that of [`span`](super::span).
+//! The address is that of [`span`].
 //! The window is the bytes of the first cell and of the second, and the value is given by its
 //! bytes, each proven by a query; the bytes of the window are zeros where there is no second cell.
 //! Afterwards, a byte of the window that is as far behind the marked byte as the size reaches is
