@@ -10,13 +10,16 @@ mod trial;
 use crate::failure::{Failure, Finding};
 use crate::tree::Tree;
 use crate::ui;
-use binaries::Selection;
+use binaries::{Binary, Selection};
 use scan::Guard;
 use std::collections::{BTreeMap, BTreeSet};
 use trial::{Tried, Verdict};
 
 /// Crates above the others, whose tests are asked about a guard that survived its own crate.
 const DEPENDANTS: &[&str] = &["engine", "testkit", "cli"];
+
+/// Crates whose tests stand in another one: what a verifier refuses takes a prover to make.
+const TESTED_IN: &[(&str, &str)] = &[("proof", "prover")];
 
 /// Where `--report` writes.
 const REPORT: &str = "docs/reports/guards.md";
@@ -87,14 +90,18 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     }
     ui::line(&format!("{} guards to switch off", guards.len()));
     let owners: BTreeSet<String> = guards.iter().map(|guard| guard.owner.clone()).collect();
+    let others = TESTED_IN.iter().filter(|(owner, _)| owners.contains(*owner));
+    let tested: BTreeSet<String> =
+        owners.iter().cloned().chain(others.map(|(_, other)| (*other).to_owned())).collect();
     let selection = match options.owner {
         None => Selection::Workspace,
-        Some(_) => Selection::Crates(owners.clone()),
+        Some(_) => Selection::Crates(tested.clone()),
     };
     let mut own = binaries::build(tree, &selection)?;
-    own.retain(|binary| owners.contains(&binary.owner));
+    own.retain(|binary| tested.contains(&binary.owner));
     let own = binaries::measure(own)?;
-    let tried = trial::all(guards, &own, |guard, binary| guard.owner == binary.owner, print)?;
+    let own_tests = |guard: &Guard, binary: &Binary| tests_of(&guard.owner, &binary.owner);
+    let tried = trial::all(guards, &own, own_tests, print)?;
     let tried = ask_dependants(tree, selection, tried)?;
     print_summary(&tried);
     if options.report {
@@ -103,6 +110,11 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     }
     let survivors = tried.iter().filter(|(_, verdict)| *verdict == Verdict::Survived);
     Failure::from_findings(survivors.map(|(guard, _)| survivor(guard)).collect())
+}
+
+/// Tells whether the tests of `tester` are those of `owner`.
+fn tests_of(owner: &str, tester: &str) -> bool {
+    owner == tester || TESTED_IN.contains(&(owner, tester))
 }
 
 /// Makes the finding about a guard that no test noticed.
@@ -134,7 +146,8 @@ fn ask_dependants(
     above.retain(|binary| DEPENDANTS.contains(&binary.owner.as_str()));
     let above = binaries::measure(above)?;
     let guards = survived.into_iter().map(|(guard, _)| guard).collect();
-    caught.extend(trial::all(guards, &above, |guard, binary| guard.owner != binary.owner, print)?);
+    let other_tests = |guard: &Guard, binary: &Binary| !tests_of(&guard.owner, &binary.owner);
+    caught.extend(trial::all(guards, &above, other_tests, print)?);
     caught.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(caught)
 }

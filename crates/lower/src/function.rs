@@ -356,7 +356,7 @@ impl Function<'_> {
     }
 
     fn check_length(&self) -> Result<(), LowerError> {
-        if kapsule_abi::guard!("lower.code.length", self.code.here() > CODE_MAX) {
+        if self.code.here() > CODE_MAX {
             let detail = alloc::format!("a function takes more than {CODE_MAX} instructions");
             return Err(LowerError::unprovable(Reason::TooLarge, detail));
         }

@@ -181,7 +181,8 @@ pub fn lower(wasm: &[u8], options: &Options) -> Result<Lowered, LowerError> {
 fn memory_layout(metered: &MeteredModule, granted: u32) -> Result<MemoryLayout, LowerError> {
     let Some(shape) = metered.memory() else { return Ok(MemoryLayout::default()) };
     let pages_max = shape.pages_max.min(granted);
-    if guard!("lower.memory.pages", pages_max > PAGES_MAX) {
+    // Metering admits fewer pages; the layout does not rest on that.
+    if pages_max > PAGES_MAX {
         let detail = format!("memory may grow to {pages_max} pages, allowed are {PAGES_MAX}");
         return Err(LowerError::unprovable(Reason::MemoryTooLarge, detail));
     }
@@ -211,7 +212,7 @@ impl Linker {
         let start = self.end();
         let (instrs, open) = code.place(start);
         let length = self.code.len() + instrs.len();
-        if guard!("lower.code.total", length > CODE_MAX as usize) {
+        if length > CODE_MAX as usize {
             let detail = format!("found more than {CODE_MAX} instructions");
             return Err(LowerError::unprovable(Reason::TooLarge, detail));
         }

@@ -6,7 +6,6 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use kapsule_abi::guard;
 use wasmparser::{
     ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FuncType, FunctionBody, Operator,
     Parser, Payload, TypeRef, ValType,
@@ -177,7 +176,7 @@ impl<'a> Module<'a> {
 }
 
 fn too_many(what: &str, found: usize, allowed: u32) -> Result<(), LowerError> {
-    if guard!("lower.layout.room", found > allowed as usize) {
+    if found > allowed as usize {
         let detail = format!("found {found} {what}, allowed are {allowed}");
         return Err(LowerError::unprovable(Reason::TooLarge, detail));
     }

@@ -85,3 +85,13 @@ impl ProofFile {
         Ok(Self { statement, segment: SegmentProof { present, log_heights, argument } })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_kind_of_file_is_told_by_its_first_bytes() {
+        assert!(matches!(ProofFile::decode(&[0; 64]), Err(DecodeError::Mark)));
+    }
+}
