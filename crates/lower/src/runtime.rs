@@ -82,39 +82,17 @@ pub(crate) fn routine(routine: Routine) -> Code {
 /// `memory.fill`: slot 1 address, 2 value, 3 count.
 fn fill(asm: &mut Asm) {
     let (to, value, count, t, u) = (1, 2, 3, 4, 5);
-    let (words, word, tail, byte, done) = labels(asm);
+    let done = asm.0.label();
     asm.op(Op::Charge, 0, count, 0);
     asm.inside(to, Length::Param(3), [t, u], Trap::MemoryOutOfBounds);
     asm.op(Op::AndI, value, value, 0xff);
     asm.op(Op::Mul64I, value, value, 0x0101_0101_0101_0101);
-    let head = asm.here();
-    asm.branch(Op::BeqI, count, 0, done);
-    asm.op(Op::AndI, t, to, 7);
-    asm.branch(Op::BeqI, t, 0, words);
-    asm.op(Op::St8, value, to, 0);
-    asm.step(to, 1);
-    asm.step(count, -1);
-    asm.jump(head);
-    asm.0.bind(words);
-    asm.branch(Op::BltUI, count, 8, tail);
-    asm.0.bind(word);
-    asm.op(Op::St64, value, to, 0);
-    asm.step(to, 8);
-    asm.step(count, -8);
-    asm.branch(Op::BgeUI, count, 8, word);
-    asm.0.bind(tail);
-    asm.branch(Op::BeqI, count, 0, done);
-    asm.0.bind(byte);
-    asm.op(Op::St8, value, to, 0);
-    asm.step(to, 1);
-    asm.step(count, -1);
-    asm.branch(Op::BneI, count, 0, byte);
+    sweep(asm, done, |asm, unit| {
+        asm.op(unit.store, value, to, 0);
+        asm.step(to, unit.size);
+        asm.step(count, -unit.size);
+    });
     asm.0.bind(done);
-}
-
-fn labels(asm: &mut Asm) -> (Label, Label, Label, Label, Label) {
-    let mut label = || asm.0.label();
-    (label(), label(), label(), label(), label())
 }
 
 /// `memory.copy`: slot 1 destination, 2 source, 3 count.
@@ -126,75 +104,68 @@ fn copy(asm: &mut Asm) {
     let (done, backward) = (asm.0.label(), asm.0.label());
     asm.branch(Op::Beq, to, u64::from(from), done);
     asm.branch(Op::BltU, from, u64::from(to), backward);
-    forward(asm, done);
+    let moved = |asm: &mut Asm, unit: &Unit| {
+        asm.op(unit.load, t, from, 0);
+        asm.op(unit.store, t, to, 0);
+    };
+    let step = |asm: &mut Asm, by: i32| {
+        asm.step(to, by);
+        asm.step(from, by);
+    };
+    sweep(asm, done, |asm, unit| {
+        moved(asm, unit);
+        step(asm, unit.size);
+        asm.step(count, -unit.size);
+    });
+    asm.jump(done);
+    // Downwards from the ends, since the destination overlaps what is still to be read.
     asm.0.bind(backward);
     asm.op(Op::Add32, to, to, u64::from(count));
     asm.op(Op::Add32, from, from, u64::from(count));
-    backwards(asm, done);
+    sweep(asm, done, |asm, unit| {
+        step(asm, -unit.size);
+        asm.step(count, -unit.size);
+        moved(asm, unit);
+    });
     asm.0.bind(done);
 }
 
-/// Copies upwards: bytes until the destination is aligned, words, bytes.
-fn forward(asm: &mut Asm, done: Label) {
+/// What is moved at once.
+struct Unit {
+    load: Op,
+    store: Op,
+    size: i32,
+}
+
+const BYTE: Unit = Unit { load: Op::Ld8U, store: Op::St8, size: 1 };
+const WORD: Unit = Unit { load: Op::Ld64, store: Op::St64, size: 8 };
+
+/// Goes through the bytes at slot 1, as many as slot 3 says: bytes until the address is aligned,
+/// words, bytes; `unit` moves one and counts it.
+fn sweep(asm: &mut Asm, done: Label, unit: impl Fn(&mut Asm, &Unit)) {
     let (to, count, t) = (1, 3, 4);
     let (words, word, tail, byte, _) = labels(asm);
     let head = asm.here();
     asm.branch(Op::BeqI, count, 0, done);
     asm.op(Op::AndI, t, to, 7);
     asm.branch(Op::BeqI, t, 0, words);
-    move_up(asm, Op::Ld8U, Op::St8, 1);
+    unit(asm, &BYTE);
     asm.jump(head);
     asm.0.bind(words);
     asm.branch(Op::BltUI, count, 8, tail);
     asm.0.bind(word);
-    move_up(asm, Op::Ld64, Op::St64, 8);
+    unit(asm, &WORD);
     asm.branch(Op::BgeUI, count, 8, word);
     asm.0.bind(tail);
     asm.branch(Op::BeqI, count, 0, done);
     asm.0.bind(byte);
-    move_up(asm, Op::Ld8U, Op::St8, 1);
-    asm.branch(Op::BneI, count, 0, byte);
-    asm.jump(done);
-}
-
-fn move_up(asm: &mut Asm, load: Op, store: Op, size: i32) {
-    let (to, from, count, t) = (1, 2, 3, 4);
-    asm.op(load, t, from, 0);
-    asm.op(store, t, to, 0);
-    asm.step(to, size);
-    asm.step(from, size);
-    asm.step(count, -size);
-}
-
-/// Copies downwards from the ends: bytes until the destination is aligned, words, bytes.
-fn backwards(asm: &mut Asm, done: Label) {
-    let (to, count, t) = (1, 3, 4);
-    let (words, word, tail, byte, _) = labels(asm);
-    let head = asm.here();
-    asm.branch(Op::BeqI, count, 0, done);
-    asm.op(Op::AndI, t, to, 7);
-    asm.branch(Op::BeqI, t, 0, words);
-    move_down(asm, Op::Ld8U, Op::St8, 1);
-    asm.jump(head);
-    asm.0.bind(words);
-    asm.branch(Op::BltUI, count, 8, tail);
-    asm.0.bind(word);
-    move_down(asm, Op::Ld64, Op::St64, 8);
-    asm.branch(Op::BgeUI, count, 8, word);
-    asm.0.bind(tail);
-    asm.branch(Op::BeqI, count, 0, done);
-    asm.0.bind(byte);
-    move_down(asm, Op::Ld8U, Op::St8, 1);
+    unit(asm, &BYTE);
     asm.branch(Op::BneI, count, 0, byte);
 }
 
-fn move_down(asm: &mut Asm, load: Op, store: Op, size: i32) {
-    let (to, from, count, t) = (1, 2, 3, 4);
-    asm.step(to, -size);
-    asm.step(from, -size);
-    asm.step(count, -size);
-    asm.op(load, t, from, 0);
-    asm.op(store, t, to, 0);
+fn labels(asm: &mut Asm) -> (Label, Label, Label, Label, Label) {
+    let mut label = || asm.0.label();
+    (label(), label(), label(), label(), label())
 }
 
 /// Writes the bytes at slot 1, as many as slot 2 says, as words; the last one is padded with zeros.
