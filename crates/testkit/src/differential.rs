@@ -2,21 +2,23 @@
 
 use core::fmt;
 use core::ops::Range;
+use std::collections::BTreeMap;
 
 use kapsule_abi::{ErrorCode, Limit, Outcome, PAGE_BYTES, Trap};
 use kapsule_engine::{
-    Backend, Compiled, Job, JobOptions, MemoryHost, ReplayOptions, Run, RunError, compile, replay,
-    run,
+    Backend, Compiled, Job, JobOptions, MemoryHost, Nested, ReplayOptions, Run, RunError, compile,
+    replay, run,
 };
-use kapsule_format::hash::{sha3_256, sha256};
+use kapsule_format::hash::sha256;
 use kapsule_format::package::{CoreHash, PackageId};
 use kapsule_format::transcript::Transcript;
 use kapsule_lower::{LowerError, Passes, Reason};
 use kapsule_meter::{MeterError, MeteredModule, Options, Profile, meter};
 
+use crate::library::Library;
 use crate::lowered::{self, LoweredModule};
 use crate::wrap::ENTRY;
-use crate::{FUEL_GRANTED, Random, Sample, fuel, full_host};
+use crate::{FUEL_GRANTED, GENERATED, Random, Sample, fuel, full_host};
 
 mod tally;
 
@@ -24,6 +26,9 @@ pub use tally::{Tally, run_all, run_all_with};
 
 /// Fuel limits that are tried besides 0, 1 and the two around the fuel of the whole run.
 const RANDOM_LIMITS: usize = 2;
+
+/// Number of the hostcall `call`.
+const CALL: u64 = 23;
 
 /// A seed whose module is treated differently where it must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,8 +61,8 @@ pub enum Ending {
 pub struct Report {
     /// How it ended under the whole grant.
     pub ending: Ending,
-    /// Hostcalls of that run.
-    pub hostcalls: u64,
+    /// Hostcalls of that run and of the runs inside it, by number: all, and the answered ones.
+    pub hostcalls: BTreeMap<u64, [u64; 2]>,
     /// Runs that were compared, over both backends and all fuel limits.
     pub runs: u64,
     /// Whether its fuel was recounted without the rewriting pass.
@@ -66,7 +71,7 @@ pub struct Report {
 
 impl Report {
     pub(crate) const fn without_run(ending: Ending) -> Self {
-        Self { ending, hostcalls: 0, runs: 0, recounted: false }
+        Self { ending, hostcalls: BTreeMap::new(), runs: 0, recounted: false }
     }
 }
 
@@ -108,12 +113,25 @@ fn check_sample(sample: &Sample) -> Result<Report, String> {
         runs += 2;
     }
     let recounted = recount(sample, &metered, &whole)?;
-    Ok(Report {
-        ending: Ending::Ran(whole.outcome),
-        hostcalls: whole.usage.hostcalls.values().sum(),
-        runs,
-        recounted,
-    })
+    Ok(Report { ending: Ending::Ran(whole.outcome), hostcalls: hostcalls(&whole), runs, recounted })
+}
+
+/// Counts the hostcalls of a run and of the runs inside it.
+pub(crate) fn hostcalls(run: &Run) -> BTreeMap<u64, [u64; 2]> {
+    let mut counts: BTreeMap<u64, [u64; 2]> = BTreeMap::new();
+    for entry in run.transcript.iter().flat_map(|transcript| &transcript.entries) {
+        let [all, answered] = counts.entry(entry.hostcall).or_default();
+        *all += 1;
+        *answered += u64::from(entry.status == 0);
+    }
+    for (number, [more, more_answered]) in
+        run.nested.iter().flat_map(|nested| hostcalls(&nested.run))
+    {
+        let [all, answered] = counts.entry(number).or_default();
+        *all += more;
+        *answered += more_answered;
+    }
+    counts
 }
 
 /// Returns the code of a refusal, with the feature where it is about one.
@@ -226,7 +244,7 @@ impl Pair {
 
 fn job(sample: &Sample, fuel: u64) -> Job<'_> {
     Job {
-        capsule_hash: PackageId::new(sha3_256(&sample.wasm)),
+        capsule_hash: GENERATED,
         core_hash: CoreHash::new(sha256(&sample.wasm)),
         profile: sample.profile,
         entry: ENTRY,
@@ -236,7 +254,7 @@ fn job(sample: &Sample, fuel: u64) -> Job<'_> {
         memory_bytes: sample.memory_bytes(),
         seed: [5; 32],
         deadline: None,
-        compose: None,
+        compose: Some(Library::get().compose()),
         options: JobOptions::default(),
     }
 }
@@ -276,6 +294,19 @@ fn compare(left: &Run, right: &Run) -> Result<(), String> {
     if left.transcript != right.transcript {
         return differ("transcript", &left.transcript, &right.transcript);
     }
+    if left.effects != right.effects {
+        return differ("effects", &left.effects, &right.effects);
+    }
+    if left.nested.len() != right.nested.len() {
+        return differ("number of nested runs", &left.nested.len(), &right.nested.len());
+    }
+    for (left, right) in left.nested.iter().zip(&right.nested) {
+        let of = |nested: &Nested| (nested.call, nested.package, nested.fuel_granted);
+        if of(left) != of(right) {
+            return differ("nested run", &of(left), &of(right));
+        }
+        compare(&left.run, &right.run).map_err(|what| format!("in call {}, {what}", left.call))?;
+    }
     Ok(())
 }
 
@@ -292,12 +323,21 @@ fn compare_cut(whole: &Run, cut: &Run, limit: u64) -> Result<(), String> {
             && whole.output == cut.output;
         return if same { Ok(()) } else { context("a sufficient limit changed the run") };
     }
+    let entries =
+        |run: &Run| run.transcript.as_ref().map(|t| t.entries.clone()).unwrap_or_default();
+    // A call for which there was too little fuel tells its caller so, which may go on differently.
+    let (made, expected) = (entries(cut), entries(whole));
+    let told = made.iter().zip(&expected).find(|(made, expected)| made != expected);
+    if let Some((made, expected)) = told
+        && made.hostcall == CALL
+    {
+        let same = made.request == expected.request && made.fuel == expected.fuel;
+        return if same { Ok(()) } else { context("a call differs before it is answered") };
+    }
     if cut.outcome != Outcome::LimitReached(Limit::Fuel) || cut.usage.fuel != limit {
         return context(&format!("ended with {} after {} fuel", cut.outcome, cut.usage.fuel));
     }
-    let entries =
-        |run: &Run| run.transcript.as_ref().map(|t| t.entries.clone()).unwrap_or_default();
-    if !entries(whole).starts_with(&entries(cut)) {
+    if !expected.starts_with(&made) {
         return context("the transcript is not a part of the whole one");
     }
     Ok(())

@@ -1,10 +1,16 @@
 //! A host with something to answer for every hostcall.
 
-use kapsule_engine::{CapsuleMetadata, MemoryCapsule, MemoryHost, TrustEdge};
+use kapsule_engine::{CapsuleMetadata, Dag, MemoryCapsule, MemoryHost, TrustEdge};
 use kapsule_format::Digest;
 use kapsule_format::key::IdentityId;
+use kapsule_format::package::PackageId;
 
-/// Returns a host with two readable capsules, a locked one, five trust edges and some scores.
+/// The package that generated modules run as.
+pub const GENERATED: PackageId = PackageId::new(Digest::new([3; 32]));
+
+/// Returns a host with two readable capsules, a locked one, five trust edges and some scores, and
+/// with a small DAG, two files, a machine that answers, a budget for proposals, and storage of
+/// [`GENERATED`].
 ///
 /// The identities are the 32-byte strings of one repeated byte, so that a generated module finds
 /// the one of zero bytes in untouched memory.
@@ -31,6 +37,10 @@ pub fn full_host() -> MemoryHost {
         blocked: to == 3,
         time_ms: 5,
     };
+    let mut dag = Dag::default();
+    for seq in 0..3 {
+        dag.insert(Digest::new([seq; 32]), capsule(seq, None).metadata);
+    }
     MemoryHost {
         capsules: vec![
             capsule(0, Some(b"hello".to_vec())),
@@ -40,6 +50,11 @@ pub fn full_host() -> MemoryHost {
         scores: (0..3).map(|byte| (identity(byte), 250_000 * u64::from(byte))).collect(),
         edges: (0..5).map(|byte| edge(byte, (byte + 1) % 5)).collect(),
         now_ms: 1_700_000_000_000,
+        dag,
+        storage: [(GENERATED, [b"k", b"m"].map(|key| (key.to_vec(), vec![6; 40])).into())].into(),
+        budget: 30,
+        files: [("/r/a".into(), vec![5; 300]), ("/w/b".into(), b"file".to_vec())].into(),
+        peers: [(("h".into(), 1), b"answer".to_vec())].into(),
         ..MemoryHost::default()
     }
 }

@@ -16,6 +16,7 @@ pub mod fuel;
 pub mod fuzz;
 mod host;
 pub mod ledger;
+mod library;
 pub mod lowered;
 pub mod mutate;
 mod random;
@@ -23,7 +24,7 @@ mod sample;
 mod standard;
 mod wrap;
 
-pub use host::full_host;
+pub use host::{GENERATED, full_host};
 pub use random::Random;
 pub use sample::{FUEL_GRANTED, Sample};
 pub use standard::StandardModule;

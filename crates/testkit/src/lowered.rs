@@ -13,7 +13,9 @@ use kapsule_lower::{LowerError, Lowered, Options, Passes, lower};
 use kapsule_meter::{MeteredModule, exports, meter};
 use kapsule_prover::exec::{Bounds, End, Execution, Machine, NoTrace, Recorded};
 
-use crate::differential::{Disagreement, Ending, Report, limits, pages_granted, reason, run_on};
+use crate::differential::{
+    Disagreement, Ending, Report, hostcalls, limits, pages_granted, reason, run_on,
+};
 use crate::{FUEL_GRANTED, Sample};
 
 /// Steps that a run may take.
@@ -75,7 +77,7 @@ fn check_sample(sample: &Sample) -> Result<Report, String> {
             runs += 1;
         }
     }
-    let hostcalls = whole.usage.hostcalls.values().sum();
+    let hostcalls = hostcalls(&whole);
     Ok(Report { ending: Ending::Ran(whole.outcome), hostcalls, runs, recounted: false })
 }
 

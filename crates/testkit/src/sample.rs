@@ -3,12 +3,12 @@
 use arbitrary::Unstructured;
 use kapsule_abi::PAGE_BYTES;
 use kapsule_abi::hostcall::HOSTCALLS;
-use kapsule_format::policy::{Limits, Policy};
+use kapsule_format::policy::{Filesystem, Limits, Network, Policy};
 use kapsule_meter::Profile;
 use wasm_smith::{Config, MemoryOffsetChoices, Module};
 
 use crate::Random;
-use crate::wrap::{self, Kit};
+use crate::wrap::{self, Family, Kit};
 
 /// Fuel that a sample is granted.
 ///
@@ -45,10 +45,11 @@ impl Sample {
     pub fn generate(seed: u64) -> Option<Self> {
         let mut random = Random::new(seed);
         let profile = if seed.is_multiple_of(2) { Profile::Integer1 } else { Profile::Float1 };
+        let family = if random.one_in(2) { Family::Inner } else { Family::Outer };
         let kit = match random.below(8) {
             0 | 1 => Kit::none(),
-            2 => Kit::unguarded(),
-            _ => Kit::guarded(),
+            2 => Kit::unguarded(family),
+            _ => Kit::guarded(family),
         };
         let config = config(&mut random, profile, &kit);
         let entropy = random.bytes(ENTROPY_BYTES);
@@ -76,9 +77,12 @@ fn policy() -> Policy {
         log_bytes: 400,
         memory_bytes: u64::from(PAGES_MAX * PAGE_BYTES),
         output_bytes: 600,
-        storage_bytes: 0,
+        storage_bytes: 300,
     };
-    Policy { hostcalls, limits, ..Policy::default() }
+    let filesystem =
+        Filesystem { read_only: vec!["/r/".into()], write_allowed: vec!["/w/".into()] };
+    let network = Network { allow_clearnet: true, allow_mesh: false };
+    Policy { hostcalls, limits, filesystem, network, ..Policy::default() }
 }
 
 /// Configures the generator so that nearly everything lies within the profile.

@@ -6,6 +6,7 @@
 //! The entry calls some of the generated functions and folds their results into its own.
 
 mod entry;
+mod form;
 mod kit;
 
 use wasm_encoder::reencode::{Error, Reencode};
@@ -19,8 +20,8 @@ use wasmparser::{FuncType, Parser, Payload, TypeRef};
 use crate::Random;
 use kapsule_abi::{EXPORT_ABI_VERSION, EXPORT_MEMORY, IMPORT_NAMESPACE};
 
-pub(crate) use kit::Kit;
 use kit::Tool;
+pub(crate) use kit::{Family, Kit};
 
 /// Name of the entry of a wrapped module.
 pub(crate) const ENTRY: &str = "run";

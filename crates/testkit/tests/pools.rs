@@ -8,7 +8,7 @@ use kapsule_meter::{Options, meter};
 use kapsule_testkit::{FUEL_GRANTED, Sample, full_host};
 
 /// Samples of one test run.
-const SEEDS: u64 = 120;
+const SEEDS: u64 = 200;
 
 /// What the runs of all samples showed, so that the test knows what it covered.
 #[derive(Default)]

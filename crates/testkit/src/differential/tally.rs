@@ -30,8 +30,8 @@ pub struct Tally {
     pub out_of_fuel: u64,
     /// Modules that reached another limit or were denied a call, by outcome.
     pub stopped: BTreeMap<String, u64>,
-    /// Hostcalls under the whole grants.
-    pub hostcalls: u64,
+    /// Hostcalls under the whole grants by number: all, and the answered ones.
+    pub hostcalls: BTreeMap<u64, [u64; 2]>,
     /// Modules with at least one hostcall.
     pub calling: u64,
     /// Runs that were compared.
@@ -54,8 +54,12 @@ impl Tally {
                 return;
             }
         };
-        self.hostcalls += report.hostcalls;
-        self.calling += u64::from(report.hostcalls > 0);
+        self.calling += u64::from(!report.hostcalls.is_empty());
+        for (number, [more, more_answered]) in report.hostcalls {
+            let [all, answered] = self.hostcalls.entry(number).or_default();
+            *all += more;
+            *answered += more_answered;
+        }
         self.runs += report.runs;
         self.recounted += u64::from(report.recounted);
         match report.ending {
@@ -96,7 +100,8 @@ impl Tally {
         rows.extend(self.refused.iter().map(|(why, n)| (format!("refused: {why}"), *n)));
         rows.extend([
             ("modules with hostcalls".into(), self.calling),
-            ("hostcalls".into(), self.hostcalls),
+            ("hostcalls".into(), self.hostcalls.values().map(|[all, _]| all).sum()),
+            ("hostcalls answered".into(), self.hostcalls.values().map(|[_, n]| n).sum()),
             ("runs compared".into(), self.runs),
             ("modules recounted".into(), self.recounted),
             ("disagreements".into(), self.disagreements.len() as u64),

@@ -1,5 +1,6 @@
 //! The functions that generated code may call.
 
+use super::form::Form;
 use kapsule_abi::hostcall::HOSTCALLS;
 use kapsule_abi::{Hostcall, Param, ValueType};
 use wasm_encoder::{
@@ -11,12 +12,34 @@ const GUARDED: &str = "kit";
 /// Namespace of functions that pass their arguments as they are.
 const UNGUARDED: &str = "raw";
 
+/// Pointers of guarded tools reach a quarter of the first page.
+const POINTER: i32 = 0x3fff;
+
 /// What a kit function does.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Hostcall(&'static Hostcall),
     Fill,
     Copy,
+}
+
+/// Hostcalls that one module may make: with more imports, most bytes make no module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// Input, output, capsules, trust, cryptography, time and chance.
+    Inner,
+    /// Storage, the DAG, proposals, other packages, files and the network.
+    Outer,
+}
+
+impl Family {
+    fn has(self, call: &Hostcall) -> bool {
+        match self {
+            Self::Inner => call.number <= 14,
+            // Input and output as well, so that what was answered is seen.
+            Self::Outer => call.number >= 15 || matches!(call.number, 2 | 3),
+        }
+    }
 }
 
 /// One kit function.
@@ -38,14 +61,14 @@ impl Kit {
         Self { tools: Vec::new() }
     }
 
-    /// Everything with masked arguments.
-    pub(crate) fn guarded() -> Self {
-        Self { tools: tools(true) }
+    /// A family with masked arguments.
+    pub(crate) fn guarded(family: Family) -> Self {
+        Self { tools: tools(family, true) }
     }
 
-    /// Everything, with and without masks.
-    pub(crate) fn unguarded() -> Self {
-        Self { tools: [tools(true), tools(false)].concat() }
+    /// A family with and without masks.
+    pub(crate) fn unguarded(family: Family) -> Self {
+        Self { tools: [tools(family, true), tools(family, false)].concat() }
     }
 
     /// Returns a module whose imports are the kit, as the generator wants to be told.
@@ -67,11 +90,9 @@ impl Kit {
     }
 }
 
-fn tools(guarded: bool) -> Vec<Tool> {
-    // Modules with more imports than this are often none; the others are compared by tests of
-    // their own.
-    let answered = HOSTCALLS.iter().filter(|call| call.number <= 14);
-    let acts = answered.map(Act::Hostcall).chain([Act::Fill, Act::Copy]);
+fn tools(family: Family, guarded: bool) -> Vec<Tool> {
+    let calls = HOSTCALLS.iter().filter(|call| family.has(call));
+    let acts = calls.map(Act::Hostcall).chain([Act::Fill, Act::Copy]);
     acts.map(|act| Tool { act, guarded }).collect()
 }
 
@@ -112,10 +133,20 @@ impl Tool {
     pub(super) fn body(&self, import: u32) -> Function {
         let mut function = Function::new([]);
         let mut sink = function.instructions();
+        let form = self.form();
+        if let Some(form) = &form {
+            form.place(&mut sink, POINTER);
+        }
         for (local, param) in (0_u32..).zip(self.params()) {
+            if let Some(form) = form.as_ref().filter(|form| form.length_param == local) {
+                form.push_length(&mut sink);
+            }
             sink.local_get(local);
             if self.guarded {
                 mask(&mut sink, param, self.mask(local));
+            }
+            if let Some(form) = form.as_ref().filter(|form| form.length_param == local) {
+                form.choose_length(&mut sink);
             }
         }
         match self.act {
@@ -127,10 +158,13 @@ impl Tool {
         function
     }
 
+    /// Returns the form that the arguments of a guarded tool have.
+    fn form(&self) -> Option<Form> {
+        self.hostcall().filter(|_| self.guarded).and_then(Form::of)
+    }
+
     /// Returns the bits that a parameter keeps.
     fn mask(&self, param: u32) -> i32 {
-        /// Pointers reach a quarter of the first page.
-        const POINTER: i32 = 0x3fff;
         /// Lengths are short, so that limits are reached after many calls and not by the first.
         const LENGTH: i32 = 0x7f;
         /// Codes, indices and cursors: most exist, some do not.

@@ -112,3 +112,38 @@ fn a_memory_bomb_is_refused_or_ends_at_the_grant() {
     assert_eq!(run.outcome, Outcome::LimitReached(Limit::Fuel));
     assert!(run.usage.memory_bytes_peak <= 7 * 65_536);
 }
+
+#[test]
+fn floods_of_changes_end_at_their_limits_and_budgets() {
+    let set = r#""kv_set" (func $f (param i32 i32 i32 i32) (result i32))"#;
+    let propose = r#""propose" (func $f (param i32 i32) (result i32))"#;
+    let write = r#""fs_write" (func $f (param i32 i32 i32 i32) (result i32))"#;
+    let data = r#"(data (i32.const 16) "\a3\00\02\01\05\02\62hi/w/b")"#;
+    // Another key each time.
+    let count = "(i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))";
+    let set_next = format!(
+        "{count} (drop (call $f (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 1000)))"
+    );
+    let propose_one = "(drop (call $f (i32.const 16) (i32.const 9)))";
+    let write_one = "(drop (call $f (i32.const 25) (i32.const 4) (i32.const 0) (i32.const 1000)))";
+    for (import, call, limit) in [
+        (set, set_next.as_str(), Limit::Storage),
+        (propose, propose_one, Limit::Calls),
+        (write, write_one, Limit::Calls),
+    ] {
+        let mut granted = policy(|limits| {
+            limits.calls = 1_000;
+            limits.storage_bytes = 9_999;
+        });
+        granted.hostcalls = ["fs_write", "kv_set", "propose"].map(String::from).into();
+        granted.filesystem.write_allowed = vec!["/w/".into()];
+        let run = run_both(&metered_wat(&format!("{} {data}", flood(import, call))), &granted);
+        assert_eq!(run.outcome, Outcome::LimitReached(limit), "{call}");
+        let stored =
+            run.effects.storage.values().map(std::collections::BTreeMap::len).sum::<usize>();
+        assert!(stored <= 9, "{stored} keys of 1,004 bytes in 9,999");
+        assert!(run.effects.files.len() <= 1, "one file is written over and over");
+        // The host's budget is 30, and each costs 5.
+        assert_eq!(run.effects.proposals.len(), if import == propose { 6 } else { 0 });
+    }
+}
