@@ -39,5 +39,4 @@ pub fn run(bytes: &[u8]) -> Result<Vec<u8>, Error> {
     Ok(evaluate(input.state, &input.transactions).encode())
 }
 
-#[cfg(feature = "entry")]
 kapsule_guest::entry!(raw run);
