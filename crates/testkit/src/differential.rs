@@ -10,7 +10,7 @@ use kapsule_engine::{
     replay, run,
 };
 use kapsule_format::hash::sha256;
-use kapsule_format::package::{CoreHash, PackageId};
+use kapsule_format::package::CoreHash;
 use kapsule_format::transcript::Transcript;
 use kapsule_lower::{LowerError, Passes, Reason};
 use kapsule_meter::{MeterError, MeteredModule, Options, Profile, meter};
