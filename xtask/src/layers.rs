@@ -69,7 +69,7 @@ const GATES: &[(&str, &[&str])] = &[
     ("libp2p", &["net"]),
     ("axum", &["node"]),
     ("alloy", &["node"]),
-    ("p3-", &["proof", "prover"]),
+    ("p3-", &["proof", "prover", "bench"]),
     ("tokio", &["net", "node", "cli"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),

@@ -1,12 +1,10 @@
-//! The engine: what metering costs, what a first run costs, what a warm call costs; and how fast
-//! the
-//! executor of lowered programs is beside it.
+//! The engine: what metering costs, what a first run costs, what a warm call costs; and how
+//! fast the executor of lowered programs is beside it.
 
 mod cold;
 mod hostcall;
-mod inputs;
 mod large;
-mod lowered;
+pub(crate) mod lowered;
 mod metering;
 mod programs;
 mod resident;

@@ -1,11 +1,15 @@
 //! Benchmarks of Kapsule.
 //!
-//! Every figure is a ratio against a peer that was measured in the same run, interleaved with it,
-//! so that a noisy machine blurs both alike; absolute times stand beside it for orientation only.
+//! Every figure of the engine is a ratio against a peer that was measured in the same run,
+//! interleaved with it, so that a noisy machine blurs both alike; absolute times stand beside it for
+//! orientation only.
+//! Proving has no peer here and prints absolute figures with the machine that they are from.
 //! Nothing here asserts a time.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 mod engine;
+mod inputs;
+mod prove;
 mod timing;
 
 use std::process::ExitCode;
@@ -15,7 +19,11 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let measured = match arguments.as_slice() {
         ["engine", sections @ ..] => engine::measure(sections),
-        _ => Err("usage: kapsule-bench engine [SECTION]...".to_owned()),
+        ["prove", rest @ ..] => prove::measure(rest),
+        _ => Err("usage: kapsule-bench engine [SECTION]...\n       \
+                  kapsule-bench prove [--json] [--params=NAME] [PROGRAM]...\n       \
+                  kapsule-bench prove reference"
+            .to_owned()),
     };
     match measured {
         Ok(lines) => {

@@ -63,6 +63,12 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// Returns how many a second.
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+pub(crate) fn per_second(count: u64, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64()
+}
+
 /// Writes a duration with three digits and a fitting unit.
 pub(crate) fn readable(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();

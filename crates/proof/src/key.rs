@@ -129,6 +129,16 @@ impl Key {
         self.lookups[number].iter().map(|lookup| lookup.elements.len()).sum()
     }
 
+    /// Returns how many columns over the extension the buses of a table take: an accumulator and
+    /// one for each group of messages, or none.
+    #[must_use]
+    pub fn bus_columns(&self, number: usize) -> usize {
+        match self.lookups[number].len() {
+            0 => 0,
+            groups => groups + 1,
+        }
+    }
+
     fn meta(&self, number: usize) -> Option<PreprocessedInstanceMeta> {
         let degree_bits = usize::from(*self.log_heights.get(number)?);
         let width = self.tables[number].preprocessed_width();

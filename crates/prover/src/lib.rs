@@ -8,6 +8,7 @@
 //! - Nothing here is trusted: a verifier believes the circuit, and recomputes the lowering.
 //! - With and without a tracer the machine takes the same steps.
 
+mod argument;
 pub mod exec;
 pub mod prove;
 pub mod trace;

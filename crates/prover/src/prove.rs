@@ -10,9 +10,10 @@ use kapsule_proof::{
     Direction, Key, PROOF_MAX, ProofFile, ProvenOutcome, RunStatement, Scheme, SegmentProof,
     SegmentPublic, Transcript, VERSION, config, heights_fit, seed,
 };
-use p3_batch_stark::{ProverData, StarkInstance, prove_batch};
+use p3_batch_stark::ProverData;
 use p3_matrix::Matrix;
 
+use crate::argument::argue;
 use crate::exec::{Bounds, End, ExecError, Execution, Machine, Recorded};
 use crate::trace::{Log, assemble};
 
@@ -193,16 +194,8 @@ pub fn prove(key: &Key, witness: &Witness) -> Result<ProofFile, ProveError> {
     let failed = |error: &dyn fmt::Debug| ProveError::Argument(format!("{error:?}"));
     let data = ProverData::from_airs_and_degrees(&config, &tables, &heights)
         .map_err(|error| failed(&error))?;
-    let instances: Vec<StarkInstance<'_, Scheme, Table>> = witness
-        .tables
-        .iter()
-        .map(|(table, trace)| {
-            let own = matches!(table, Table::Connector);
-            let public_values = if own { witness.publics.clone() } else { Vec::new() };
-            StarkInstance { air: table, trace, public_values }
-        })
-        .collect();
-    let proof = prove_batch(&config, &instances, &data).map_err(|error| failed(&error))?;
+    let proof =
+        argue(&config, &witness.tables, &witness.publics, &data).map_err(ProveError::Argument)?;
     let argument = postcard::to_allocvec(&proof).map_err(|error| failed(&error))?;
     if argument.len() > PROOF_MAX {
         return Err(ProveError::TooLong("proof"));

@@ -1,5 +1,6 @@
 //! The one test binary of this crate.
 
+mod argument;
 mod chips;
 mod forged;
 mod mutation;

@@ -52,7 +52,7 @@ fn each_forbidden_arrow_is_named_with_its_reason() {
         ("kapsule-cli", "wasmtime", "names wasmtime, which only engine may"),
         ("kapsule-testkit", "wasmi", "names wasmi, which only engine may"),
         ("kapsule-node", "rusqlite", "names rusqlite, which only store may"),
-        ("kapsule-cli", "p3-field", "names p3-field, which only proof, prover may"),
+        ("kapsule-cli", "p3-field", "names p3-field, which only proof, prover, bench may"),
         ("kapsule-meter", "rand", "uses rand, allowed: [thiserror"),
         ("kapsule-engine", "wasmtime", "uses wasmtime without a feature"),
         ("xtask", "kapsule-format", "depends on format, allowed: []"),

@@ -13,7 +13,7 @@ use kapsule_prover::exec::{Bounds, Execution, Machine, NoTrace, Recorded};
 
 use super::programs::{self, Program, Work};
 use super::{FUEL, MEMORY_BYTES, heading, job, policy};
-use crate::timing::{compare, geometric_mean, readable};
+use crate::timing::{compare, geometric_mean, per_second, readable};
 
 /// Rounds of each program; the shortest time of each side counts.
 const ROUNDS: usize = 5;
@@ -68,7 +68,7 @@ fn measure_program(program: &Program) -> Result<Found, String> {
             })
         }
         Work::Input { make, wasmi, .. } => {
-            let words = words(program, &make(wasmi)?.0)?;
+            let words = words(&program.wasm, &make(wasmi)?.0)?;
             let pc = lowered.program.entries.get(program.entry).ok_or("no such entry")?.pc;
             let (lowered, last) = (&lowered, &mut last);
             Box::new(move || {
@@ -109,8 +109,8 @@ fn function_pc(lowered: &Lowered, program: &Program) -> Result<u32, String> {
 }
 
 /// Runs a module on the interpreter and returns the words that it read.
-fn words(program: &Program, input: &[u8]) -> Result<Vec<u64>, String> {
-    let metered = super::meter(&program.wasm)?;
+pub(crate) fn words(wasm: &[u8], input: &[u8]) -> Result<Vec<u64>, String> {
+    let metered = super::meter(wasm)?;
     let compiled = compile(&metered, Backend::Wasmi).map_err(|error| error.to_string())?;
     let mut policy = policy();
     policy.limits.output_bytes = 1 << 20;
@@ -133,9 +133,4 @@ fn words(program: &Program, input: &[u8]) -> Result<Vec<u64>, String> {
 #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
 fn share(part: u64, whole: u64) -> f64 {
     part as f64 / whole as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-fn per_second(count: u64, time: Duration) -> f64 {
-    count as f64 / time.as_secs_f64()
 }

@@ -6,7 +6,7 @@ use kapsule_engine::Backend;
 use kapsule_engine::raw::{RawFunction, RawType, RawValue};
 use kapsule_meter::{Imports, Profile};
 
-use super::inputs;
+use crate::inputs;
 
 /// One program with what it works on.
 pub(super) struct Program {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use kapsule_format::cbor::{self, Value};
 
 /// Rows of a table, and where they are from.
-pub(super) struct Table {
-    pub(super) source: &'static str,
+pub(crate) struct Table {
+    pub(crate) source: &'static str,
     rows: Vec<Vec<String>>,
 }
 
@@ -46,7 +46,7 @@ fn split(line: &str) -> Vec<String> {
 }
 
 /// Returns the input of `trust` for `rows_max` statements, and where they are from.
-pub(super) fn trust(rows_max: usize) -> Result<(Vec<u8>, &'static str), String> {
+pub(crate) fn trust(rows_max: usize) -> Result<(Vec<u8>, &'static str), String> {
     let table = Table::read("bitcoin-otc-trust.csv", "trust-sample.csv", rows_max)?;
     let statements: Vec<Value> = table.rows.iter().filter_map(|row| statement(row)).collect();
     let viewer = match statements.first() {
@@ -76,7 +76,7 @@ fn name(text: &str) -> Value {
 }
 
 /// Returns the input of `rank` for `rows_max` posts, and where they are from.
-pub(super) fn rank(rows_max: usize) -> Result<(Vec<u8>, &'static str), String> {
+pub(crate) fn rank(rows_max: usize) -> Result<(Vec<u8>, &'static str), String> {
     let table = Table::read("hacker-news-2016.csv", "feed-sample.csv", rows_max)?;
     let posts: Vec<(u64, Value)> = table.rows.iter().filter_map(|row| post(row)).collect();
     let now = posts.iter().map(|(created, _)| *created).max().ok_or("the table has no post")?;
