@@ -7,9 +7,12 @@
 //! Nothing here asserts a time.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
+#[cfg(feature = "engine")]
 mod engine;
 mod inputs;
 mod prove;
+mod run;
+#[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "most of it is for the engine"))]
 mod timing;
 
 use std::process::ExitCode;
@@ -18,6 +21,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let measured = match arguments.as_slice() {
+        #[cfg(feature = "engine")]
         ["engine", sections @ ..] => engine::measure(sections),
         ["prove", rest @ ..] => prove::measure(rest),
         _ => Err("usage: kapsule-bench engine [SECTION]...\n       \

@@ -30,14 +30,17 @@ pub(crate) fn measure(arguments: &[&str]) -> Result<Vec<String>, String> {
     }
     let choice = choose(arguments)?;
     phases::install()?;
-    let mut found: Vec<Measured> = Vec::new();
+    let (mut found, mut refused): (Vec<Measured>, Vec<String>) = Default::default();
     for program in programs::named(&choice.names) {
         let program = program?;
         let name = program.name;
-        found.push(
-            measured::measure(program, choice.params)
-                .map_err(|error| format!("{name}: {error}"))?,
-        );
+        match measured::measure(program, choice.params) {
+            Ok(one) => found.push(one),
+            Err(Fault::TooLong { steps }) => refused.push(format!(
+                "{name}: not proven, {steps} steps where one segment takes {STEPS_MAX}"
+            )),
+            Err(Fault::Other(error)) => return Err(format!("{name}: {error}")),
+        }
     }
     let machine = system::Machine::read();
     Ok(match choice.json {

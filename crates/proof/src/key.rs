@@ -6,7 +6,7 @@ use core::fmt;
 use kapsule_lower::{EntryStub, LProgram};
 use p3_air::BaseAir;
 use p3_batch_stark::common::{GlobalPreprocessed, PreprocessedInstanceMeta};
-use p3_batch_stark::{Commitment, CommonData, ProverData};
+use p3_batch_stark::{Commitment, CommonData, ProverData, ProverOnlyData};
 use p3_lookup::Lookups;
 use p3_matrix::Matrix;
 
@@ -31,6 +31,7 @@ pub struct Key {
     tables: [Table; Table::COUNT],
     log_heights: [u8; Table::FIXED],
     commitment: Commitment<Scheme>,
+    committed: ProverOnlyData<Scheme>,
     lookups: Vec<Lookups<F>>,
 }
 
@@ -53,6 +54,7 @@ impl Key {
         let config = config(&params, &[0; 32]);
         let data = ProverData::from_airs_and_degrees(&config, fixed, &heights).ok()?;
         let commitment = data.common.preprocessed?.commitment;
+        let committed = data.prover_only;
         let frame = [6; Table::COUNT - Table::FIXED];
         let rest = ProverData::from_airs_and_degrees(&config, &tables[Table::FIXED..], &frame);
         let mut lookups = data.common.lookups;
@@ -79,6 +81,7 @@ impl Key {
             tables,
             log_heights,
             commitment,
+            committed,
             lookups,
         })
     }
@@ -114,8 +117,15 @@ impl Key {
         &self.log_heights
     }
 
+    /// Returns the fixed tables as they were committed to, from which a prover opens them.
+    #[must_use]
+    pub const fn committed(&self) -> &ProverOnlyData<Scheme> {
+        &self.committed
+    }
+
     /// Returns what prover and verifier share, for the tables with these numbers.
-    pub(crate) fn common(&self, numbers: &[usize]) -> CommonData<Scheme> {
+    #[must_use]
+    pub fn common(&self, numbers: &[usize]) -> CommonData<Scheme> {
         let instances = numbers.iter().map(|number| self.meta(*number)).collect();
         let matrix_to_instance = (0..Table::FIXED).collect();
         let commitment = self.commitment.clone();

@@ -16,7 +16,7 @@ use p3_air::{BaseAir, symbolic::AirLayout};
 use p3_batch_stark::proof::OpenedValuesWithLookups;
 use p3_batch_stark::{
     BatchCommitments, BatchOpenedValues, BatchProof, BatchProverTranscript, BatchShape, Challenge,
-    Commitment, Domain, OpenedValues, ProverData, StarkGenericConfig, Val,
+    Commitment, CommonData, Domain, OpenedValues, ProverOnlyData, StarkGenericConfig, Val,
 };
 use p3_commit::{OpeningRequest, Pcs as AnyPcs, PolynomialSpace, UnivariateStarkPcs};
 use p3_lookup::logup::LogUpGadget;
@@ -47,6 +47,12 @@ struct Instance<'a> {
     domain: Domain<Scheme>,
 }
 
+/// The fixed tables: what a verifier knows of them, and what they are opened from.
+pub(crate) struct Fixed<'a> {
+    pub(crate) common: &'a CommonData<Scheme>,
+    pub(crate) committed: &'a ProverOnlyData<Scheme>,
+}
+
 /// A commitment with what its openings are made from.
 struct Phase {
     root: Root,
@@ -61,7 +67,7 @@ pub(crate) fn argue(
     config: &Scheme,
     tables: &[(Table, Trace)],
     publics: &[F],
-    fixed: &ProverData<Scheme>,
+    fixed: &Fixed<'_>,
 ) -> Result<BatchProof<Scheme>, String> {
     let pcs = config.pcs();
     let instances: Vec<Instance<'_>> = tables
@@ -92,7 +98,7 @@ pub(crate) fn argue(
 }
 
 /// Returns the numbers that fix the order of the transcript.
-fn shape(config: &Scheme, instances: &[Instance<'_>], fixed: &ProverData<Scheme>) -> BatchShape {
+fn shape(config: &Scheme, instances: &[Instance<'_>], fixed: &Fixed<'_>) -> BatchShape {
     let widths = |width: fn(&Instance<'_>) -> usize| instances.iter().map(width).collect();
     BatchShape {
         trace_widths: widths(|one| one.table.width()),
@@ -110,7 +116,7 @@ fn shape(config: &Scheme, instances: &[Instance<'_>], fixed: &ProverData<Scheme>
 fn make(
     pcs: &Pcs,
     instances: &[Instance<'_>],
-    fixed: &ProverData<Scheme>,
+    fixed: &Fixed<'_>,
     transcript: &mut Transcript<'_>,
 ) -> Result<BatchProof<Scheme>, String> {
     let degree_bits: Vec<usize> =
@@ -227,16 +233,16 @@ fn bus_position(instances: &[Instance<'_>], number: usize) -> Option<usize> {
 }
 
 /// Returns the committed cells of a fixed table.
-fn fixed_position(fixed: &ProverData<Scheme>, number: usize) -> Option<(usize, &Committed)> {
+fn fixed_position<'a>(fixed: &Fixed<'a>, number: usize) -> Option<(usize, &'a Committed)> {
     let common = fixed.common.preprocessed.as_ref()?;
     let position = common.instances.get(number)?.as_ref()?.matrix_index;
-    Some((position, fixed.prover_only.preprocessed_prover_data.as_ref()?))
+    Some((position, fixed.committed.preprocessed_prover_data.as_ref()?))
 }
 
 /// Returns what is opened where: main, quotient, fixed and bus columns, in this order.
 fn requests<'a>(
     instances: &[Instance<'_>],
-    fixed: &'a ProverData<Scheme>,
+    fixed: &Fixed<'a>,
     [main, quotient, bused]: [&'a Phase; 3],
     chunks: &[usize],
     zeta: Extension,
@@ -258,7 +264,7 @@ fn requests<'a>(
         },
     ];
     if let (Some(common), Some(data)) =
-        (&fixed.common.preprocessed, &fixed.prover_only.preprocessed_prover_data)
+        (&fixed.common.preprocessed, &fixed.committed.preprocessed_prover_data)
     {
         let points = vec![vec![zeta]; common.matrix_to_instance.len()];
         requests.push(OpeningRequest { prover_data: data, points });
@@ -273,7 +279,7 @@ fn requests<'a>(
 /// Sorts the opened values by table.
 fn values_of(
     instances: &[Instance<'_>],
-    fixed: &ProverData<Scheme>,
+    fixed: &Fixed<'_>,
     opened: Vec<Opened>,
     chunks: &[usize],
 ) -> Result<Vec<OpenedValuesWithLookups<Extension>>, String> {

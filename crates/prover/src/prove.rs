@@ -10,10 +10,9 @@ use kapsule_proof::{
     Direction, Key, PROOF_MAX, ProofFile, ProvenOutcome, RunStatement, Scheme, SegmentProof,
     SegmentPublic, Transcript, VERSION, config, heights_fit, seed,
 };
-use p3_batch_stark::ProverData;
 use p3_matrix::Matrix;
 
-use crate::argument::argue;
+use crate::argument::{Fixed, argue};
 use crate::exec::{Bounds, End, ExecError, Execution, Machine, Recorded};
 use crate::trace::{Log, assemble};
 
@@ -190,13 +189,12 @@ pub fn prove(key: &Key, witness: &Witness) -> Result<ProofFile, ProveError> {
     let seed = seed(&key.digest, &statement, present, &log_heights, &key.params);
     let config: Scheme = config(&key.params, &seed);
 
-    let tables: Vec<Table> = witness.tables.iter().map(|(table, _)| table.clone()).collect();
-    let failed = |error: &dyn fmt::Debug| ProveError::Argument(format!("{error:?}"));
-    let data = ProverData::from_airs_and_degrees(&config, &tables, &heights)
-        .map_err(|error| failed(&error))?;
+    let common = key.common(&numbers);
+    let fixed = Fixed { common: &common, committed: key.committed() };
     let proof =
-        argue(&config, &witness.tables, &witness.publics, &data).map_err(ProveError::Argument)?;
-    let argument = postcard::to_allocvec(&proof).map_err(|error| failed(&error))?;
+        argue(&config, &witness.tables, &witness.publics, &fixed).map_err(ProveError::Argument)?;
+    let failed = |error: postcard::Error| ProveError::Argument(error.to_string());
+    let argument = postcard::to_allocvec(&proof).map_err(failed)?;
     if argument.len() > PROOF_MAX {
         return Err(ProveError::TooLong("proof"));
     }

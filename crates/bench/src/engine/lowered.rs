@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use kapsule_abi::Outcome;
+use kapsule_engine::Backend;
 use kapsule_engine::raw::{RawModule, RawValue};
-use kapsule_engine::{Backend, Job, MemoryHost, compile, run};
-use kapsule_lower::isa::TAG_IN;
-use kapsule_lower::words::{Record, of_run};
 use kapsule_lower::{Lowered, Options, lower};
 use kapsule_meter::{Profile, exports};
 use kapsule_prover::exec::{Bounds, Execution, Machine, NoTrace, Recorded};
 
 use super::programs::{self, Program, Work};
-use super::{FUEL, MEMORY_BYTES, heading, job, policy};
+use super::{FUEL, MEMORY_BYTES, heading};
+use crate::run::words;
 use crate::timing::{compare, geometric_mean, per_second, readable};
 
 /// Rounds of each program; the shortest time of each side counts.
@@ -106,28 +104,6 @@ fn machine(lowered: &Lowered) -> Result<Machine, String> {
 /// Returns the first instruction of the exported function that a program is measured by.
 fn function_pc(lowered: &Lowered, program: &Program) -> Result<u32, String> {
     lowered.exports.get(program.entry).copied().ok_or_else(|| "no such export".to_owned())
-}
-
-/// Runs a module on the interpreter and returns the words that it read.
-pub(crate) fn words(wasm: &[u8], input: &[u8]) -> Result<Vec<u64>, String> {
-    let metered = super::meter(wasm)?;
-    let compiled = compile(&metered, Backend::Wasmi).map_err(|error| error.to_string())?;
-    let mut policy = policy();
-    policy.limits.output_bytes = 1 << 20;
-    policy.hostcalls = vec!["trust_edges".into()];
-    let job = Job { input, ..job(&policy, true) };
-    let run =
-        run(&compiled, &job, &mut MemoryHost::default()).map_err(|error| error.to_string())?;
-    let transcript = run.transcript.ok_or("a run has no transcript")?;
-    let records = transcript.entries.iter().map(|entry| Record {
-        hostcall: entry.hostcall,
-        status: entry.status,
-        request: &entry.request,
-        response: &entry.response,
-    });
-    let Outcome::Completed(code) = run.outcome else { return Err(run.outcome.to_string()) };
-    let events = of_run(records, Some(code)).ok_or("a record has no words")?;
-    Ok(events.iter().filter(|event| event.tag == TAG_IN).map(|event| event.word).collect())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure for people")]

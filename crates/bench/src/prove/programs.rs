@@ -2,8 +2,7 @@
 
 use kapsule_format::key::{SecretKey, Suite};
 
-use crate::engine::lowered;
-use crate::inputs;
+use crate::{inputs, run};
 
 /// One program with the words that its run reads.
 pub(super) struct Program {
@@ -74,7 +73,7 @@ fn module(
     wasm: &[u8],
     (input, source): (Vec<u8>, &'static str),
 ) -> Result<Program, String> {
-    let words = lowered::words(wasm, &input)?;
+    let words = run::words(wasm, &input)?;
     let what = format!("{} bytes of {source}", input.len());
     Ok(Program { name, wasm: wasm.to_vec(), words, what })
 }
