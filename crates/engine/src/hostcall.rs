@@ -22,7 +22,7 @@ use kapsule_format::Digest;
 use kapsule_format::package::PackageId;
 use kapsule_format::policy::Policy;
 use kapsule_format::random::Random;
-use kapsule_format::transcript::{ENTRIES_MAX, Entry};
+use kapsule_format::transcript::{ENTRIES_MAX, Entries, Entry};
 
 pub(crate) use answers::Answers;
 pub(crate) use compose::Nesting;
@@ -76,11 +76,39 @@ pub(crate) struct Request {
     readable: u64,
     /// Bytes of the writable buffer.
     writable: u64,
+    /// Pointer to the writable buffer; none for a call without one.
+    target: Option<u64>,
     /// Bytes of the guest's memory.
     memory_bytes: u64,
 }
 
 impl Request {
+    /// Takes the arguments of a call, and a buffer whose content before is dropped.
+    fn new(
+        hostcall: &'static Hostcall,
+        args: &[u64],
+        remaining: i64,
+        memory_bytes: usize,
+        mut bytes: Vec<u8>,
+    ) -> Self {
+        bytes.clear();
+        let mut slots = [0; PARAMS_MAX];
+        for (slot, arg) in slots.iter_mut().zip(args) {
+            *slot = *arg;
+        }
+        Self {
+            hostcall,
+            args: slots,
+            remaining,
+            bytes,
+            inputs: [(0, 0); INPUTS_MAX],
+            readable: 0,
+            writable: 0,
+            target: None,
+            memory_bytes: memory_bytes as u64,
+        }
+    }
+
     /// Checks every non-empty buffer and copies the readable ones.
     ///
     /// Readable buffers above [`BUFFER_BYTES_MAX`] together are not copied, since the call is
@@ -88,56 +116,41 @@ impl Request {
     ///
     /// # Errors
     /// Trap 9 if a non-empty buffer is not wholly inside the memory.
-    pub(crate) fn read(
-        hostcall: &'static Hostcall,
-        args: &[u64],
-        memory: &[u8],
-        remaining: i64,
-    ) -> Result<Self, Trap> {
-        let mut request = Self {
-            hostcall,
-            args: [0; PARAMS_MAX],
-            remaining,
-            bytes: Vec::new(),
-            inputs: [(0, 0); INPUTS_MAX],
-            readable: 0,
-            writable: 0,
-            memory_bytes: memory.len() as u64,
-        };
-        for (slot, arg) in request.args.iter_mut().zip(args) {
-            *slot = *arg;
-        }
+    fn read(&mut self, args: &[u64], memory: &[u8]) -> Result<(), Trap> {
         let mut buffers: [&[u8]; INPUTS_MAX] = [&[]; INPUTS_MAX];
         let mut slots = buffers.iter_mut();
-        for (index, access, length) in hostcall.buffers() {
-            let length = request.length(length);
-            let found = buffer(memory, request.arg(index), length);
+        for (index, access, length) in self.hostcall.buffers() {
+            let length = self.length(length);
+            let found = buffer(memory, self.arg(index), length);
             if guard!("engine.hostcall.bounds", found.is_none()) {
                 return Err(Trap::HostContractViolated);
             }
             match access {
                 Access::Read => {
-                    request.readable = request.readable.saturating_add(length);
+                    self.readable = self.readable.saturating_add(length);
                     let bytes = found.and_then(|range| memory.get(range)).unwrap_or_default();
                     slots.next().into_iter().for_each(|slot| *slot = bytes);
                 }
-                Access::Write => request.writable = request.writable.saturating_add(length),
+                Access::Write => {
+                    self.writable = self.writable.saturating_add(length);
+                    self.target = Some(self.arg(index));
+                }
             }
         }
-        let copied = request.readable <= u64::from(BUFFER_BYTES_MAX);
+        let copied = self.readable <= u64::from(BUFFER_BYTES_MAX);
         let readable = if copied { buffers.iter().map(|bytes| bytes.len()).sum() } else { 0 };
-        request.bytes.reserve_exact(readable + 8 * args.len());
+        self.bytes.reserve(readable + 8 * args.len());
         for arg in args {
-            request.bytes.extend_from_slice(&arg.to_le_bytes());
+            self.bytes.extend_from_slice(&arg.to_le_bytes());
         }
         if copied {
-            for (input, bytes) in request.inputs.iter_mut().zip(buffers) {
-                let start = request.bytes.len();
-                request.bytes.extend_from_slice(bytes);
-                *input = (start, request.bytes.len());
+            for (input, bytes) in self.inputs.iter_mut().zip(buffers) {
+                let start = self.bytes.len();
+                self.bytes.extend_from_slice(bytes);
+                *input = (start, self.bytes.len());
             }
         }
-        Ok(request)
+        Ok(())
     }
 
     /// Returns argument `index` as recorded: i32 zero-extended.
@@ -194,27 +207,23 @@ pub(crate) struct Response {
 
 impl Response {
     /// Copies the written bytes into the guest's buffer.
-    pub(crate) fn write(&self, hostcall: &Hostcall, args: &[u64], memory: &mut [u8]) {
-        let writable = hostcall.buffers().find(|(_, access, _)| *access == Access::Write);
-        let Some((index, ..)) = writable else { return };
-        let pointer = args.get(index).copied().unwrap_or_default();
+    fn write(&self, request: &Request, memory: &mut [u8]) {
+        let Some(pointer) = request.target else { return };
         let range = buffer(memory, pointer, self.written.len() as u64).unwrap_or_default();
         if let Some(target) = memory.get_mut(range).filter(|to| to.len() == self.written.len()) {
             target.copy_from_slice(&self.written);
         }
     }
 
-    /// Returns the bytes that the transcript holds.
-    fn record(&self, hostcall: &Hostcall) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(16 + self.written.len());
+    /// Adds the bytes that the transcript holds.
+    fn record(&self, request: &Request, bytes: &mut Vec<u8>) {
         if let Some(result) = self.result {
             bytes.extend_from_slice(&result.to_le_bytes());
         }
-        if hostcall.buffers().any(|(_, access, _)| access == Access::Write) {
+        if request.target.is_some() {
             bytes.extend_from_slice(&(self.written.len() as u64).to_le_bytes());
             bytes.extend_from_slice(&self.written);
         }
-        bytes
     }
 }
 
@@ -313,6 +322,7 @@ pub(crate) struct Dispatcher<'a> {
     setting: Setting<'a>,
     answers: Answers<'a>,
     random: Random,
+    buffers: Buffers,
     pub(crate) staged: Staged,
     pub(crate) record: Record,
     /// How the run ended, once a hostcall ended it.
@@ -321,10 +331,28 @@ pub(crate) struct Dispatcher<'a> {
     pub(crate) difference: Option<Difference>,
 }
 
+/// What calls are read, answered and recorded with, kept so that most calls allocate nothing.
+#[derive(Default)]
+struct Buffers {
+    request: Vec<u8>,
+    response: Vec<u8>,
+    written: Vec<u8>,
+}
+
+impl Buffers {
+    /// Lends out zeros for the writable buffer of a call.
+    fn zeros(&mut self, length: usize) -> Vec<u8> {
+        let mut written = core::mem::take(&mut self.written);
+        written.clear();
+        written.resize(length, 0);
+        written
+    }
+}
+
 /// What a run leaves behind besides its state.
 #[derive(Default)]
 pub(crate) struct Record {
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Entries,
     pub(crate) output: Vec<u8>,
     pub(crate) logs: Vec<LogLine>,
     pub(crate) log_bytes: u64,
@@ -342,6 +370,7 @@ impl<'a> Dispatcher<'a> {
             random: Random::new(setting.seed),
             setting,
             answers,
+            buffers: Buffers::default(),
             staged: Staged::default(),
             record: Record::default(),
             outcome: None,
@@ -354,7 +383,8 @@ impl<'a> Dispatcher<'a> {
         Deadline(self.setting.deadline)
     }
 
-    /// Does one hostcall whole and returns the response that the guest was given.
+    /// Does one hostcall whole and returns the response that the guest was given, without what
+    /// was written to its memory.
     pub(crate) fn call(
         &mut self,
         hostcall: &'static Hostcall,
@@ -362,23 +392,27 @@ impl<'a> Dispatcher<'a> {
         memory: &mut [u8],
         remaining: i64,
     ) -> Result<Response, Fault> {
-        let request = Request::read(hostcall, args, memory, remaining).map_err(Fault::Trap)?;
-        let response = self.answer(request)?;
-        response.write(hostcall, args, memory);
+        let bytes = core::mem::take(&mut self.buffers.request);
+        let mut request = Request::new(hostcall, args, remaining, memory.len(), bytes);
+        request.read(args, memory).map_err(Fault::Trap)?;
+        let mut response = self.answer(&request)?;
+        response.write(&request, memory);
+        self.buffers.request = request.bytes;
+        self.buffers.written = core::mem::take(&mut response.written);
         Ok(response)
     }
 
     /// Decides one call and records it.
-    pub(crate) fn answer(&mut self, request: Request) -> Result<Response, Fault> {
+    fn answer(&mut self, request: &Request) -> Result<Response, Fault> {
         self.deadline().check().map_err(Fault::Host)?;
         let fuel = self.setting.fuel.saturating_sub(u64::try_from(request.remaining).unwrap_or(0));
         let seq = self.record.entries.len() as u64;
-        if let Some(difference) = self.answers.compare_request(seq, fuel, &request) {
+        if let Some(difference) = self.answers.compare_request(seq, fuel, request) {
             return Err(self.diverged(difference));
         }
-        let reply = match self.limit(&request) {
+        let reply = match self.limit(request) {
             Some(reply) => reply,
-            None => match self.handle(&request) {
+            None => match self.handle(request) {
                 Ok(reply) => reply,
                 Err(handlers::Failure::Host(error)) => return Err(Fault::Host(error)),
                 Err(handlers::Failure::Diverged(difference)) => {
@@ -412,7 +446,7 @@ impl<'a> Dispatcher<'a> {
     /// Records a decided call.
     fn finish(
         &mut self,
-        request: Request,
+        request: &Request,
         fuel: u64,
         seq: u64,
         reply: Reply,
@@ -420,8 +454,12 @@ impl<'a> Dispatcher<'a> {
         let hostcall = request.hostcall;
         let (status, outcome) = (reply.status(), reply.outcome());
         let response = reply.into_response(hostcall);
-        let bytes = if outcome.is_some() { Vec::new() } else { response.record(hostcall) };
-        if let Some(difference) = self.answers.compare_response(seq, status, &bytes) {
+        let bytes = &mut self.buffers.response;
+        bytes.clear();
+        if outcome.is_none() {
+            response.record(request, bytes);
+        }
+        if let Some(difference) = self.answers.compare_response(seq, status, bytes) {
             return Err(self.diverged(difference));
         }
         let record = &mut self.record;
@@ -434,11 +472,11 @@ impl<'a> Dispatcher<'a> {
         if guard!("engine.run.transcript_bytes", record.transcript_bytes > allowed) {
             return Err(Fault::Host(HostError::TranscriptBytes { allowed }));
         }
-        record.entries.push(Entry {
+        record.entries.push(&Entry {
             hostcall: u64::from(hostcall.number),
             fuel,
             status,
-            request: request.bytes,
+            request: &request.bytes,
             response: bytes,
         });
         self.outcome = outcome;

@@ -209,9 +209,8 @@ impl World {
     }
 
     /// Changes the transcript of the caller and returns where its replay finds that.
-    fn check_lie(&self, change: impl FnOnce(&mut Transcript)) -> (Option<u64>, Field) {
-        let mut transcript = transcript(&self.run()).clone();
-        change(&mut transcript);
+    fn check_lie(&self, change: impl FnOnce(&mut Lie)) -> (Option<u64>, Field) {
+        let transcript = changed(transcript(&self.run()), change);
         let found = Backend::ALL.iter().map(|backend| {
             let found = self.case.replay(*backend, &transcript, None).difference;
             found.expect("the transcript was changed")

@@ -415,10 +415,10 @@ fn a_record_holds_arguments_buffers_and_fuel() {
     let words = |words: &[u64]| words.iter().flat_map(|word| word.to_le_bytes()).collect();
     let request: Vec<u8> = words(&[u64::MAX - 1, 7, 3]);
     let written: Vec<u8> = [words(&[1024, 3]), b"abc".to_vec()].concat();
-    let [read, write] = entries(&run) else { panic!("{:?}", entries(&run)) };
-    assert_eq!((read.hostcall, read.status, &read.request), (2, 0, &request));
+    let [read, write] = entries(&run)[..] else { panic!("{:?}", entries(&run)) };
+    assert_eq!((read.hostcall, read.status, read.request), (2, 0, &request[..]));
     assert_eq!(read.response, words(&[0, 0]) as Vec<u8>);
-    assert_eq!((write.hostcall, write.status, &write.request), (3, 0, &written));
+    assert_eq!((write.hostcall, write.status, write.request), (3, 0, &written[..]));
     assert_eq!(write.response, words(&[0]) as Vec<u8>);
     // Between the calls lie two constants, the call and the price, 16 and one for three bytes.
     assert!(read.fuel < write.fuel && write.fuel <= run.usage.fuel);

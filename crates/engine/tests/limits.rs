@@ -77,7 +77,7 @@ fn buffers_above_the_limit_are_denied() {
     for (name, body, arguments) in denied {
         let run = large(name, &body).run();
         assert_eq!(run.outcome, Outcome::Denied(Rule::Argument), "{name}");
-        let [entry] = entries(&run) else { panic!("{name}") };
+        let [entry] = entries(&run)[..] else { panic!("{name}") };
         assert_eq!((entry.status, entry.response.len()), (7, 0), "{name}");
         assert_eq!(entry.request.len(), arguments, "{name}");
     }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use kapsule_abi::{Errno, Limit, Outcome};
 use kapsule_engine::{Backend, Field, MemoryHost, Run, run};
 use kapsule_format::storage::{Pairs, root};
-use kapsule_format::transcript::Transcript;
 use proptest::prelude::*;
 
 use crate::support::*;
@@ -244,11 +243,10 @@ fn a_replay_does_not_believe_a_storage_that_holds_less_than_the_run_set() {
 }
 
 /// Changes a transcript of these acts and returns the field that a replay finds different.
-fn lie(acts: &[Act], change: impl FnOnce(&mut Transcript)) -> Option<Field> {
+fn lie(acts: &[Act], change: impl FnOnce(&mut Lie)) -> Option<Field> {
     let case = program(acts);
     let (run, _) = case.run_with(&with_storage(&case, &pairs()));
-    let mut transcript = run.transcript.expect("evidence is kept");
-    change(&mut transcript);
+    let transcript = changed(&run.transcript.expect("evidence is kept"), change);
     let replays = Backend::ALL.iter().map(|backend| {
         case.replay(*backend, &transcript, None).difference.map(|found| found.field)
     });

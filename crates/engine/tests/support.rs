@@ -10,7 +10,7 @@ use kapsule_format::Digest;
 use kapsule_format::key::IdentityId;
 use kapsule_format::package::{CoreHash, PackageId};
 use kapsule_format::policy::{Filesystem, Limits, Network, Policy};
-use kapsule_format::transcript::{Entry, Transcript};
+use kapsule_format::transcript::{End, Entry, Header, Transcript};
 use kapsule_meter::{MeteredModule, Options, Profile, meter};
 
 pub(crate) const INPUT: &[u8] = b"0123456789";
@@ -177,8 +177,47 @@ pub(crate) fn check_data(
 }
 
 /// Returns the entries of a run.
-pub(crate) fn entries(run: &Run) -> &[Entry] {
-    &run.transcript.as_ref().expect("evidence was asked for").entries
+pub(crate) fn entries(run: &Run) -> Vec<Entry<'_>> {
+    run.transcript.as_ref().expect("evidence was asked for").entries.iter().collect()
+}
+
+/// A transcript to be changed.
+pub(crate) struct Lie {
+    pub(crate) header: Header,
+    pub(crate) entries: Vec<LieEntry>,
+    pub(crate) end: End,
+}
+
+/// An entry with bytes of its own.
+#[derive(Clone)]
+pub(crate) struct LieEntry {
+    pub(crate) hostcall: u64,
+    pub(crate) fuel: u64,
+    pub(crate) status: u64,
+    pub(crate) request: Vec<u8>,
+    pub(crate) response: Vec<u8>,
+}
+
+/// Returns a changed copy of a transcript.
+pub(crate) fn changed(transcript: &Transcript, change: impl FnOnce(&mut Lie)) -> Transcript {
+    let Transcript { header, entries, end } = transcript.clone();
+    let entries = entries.iter().map(|entry| LieEntry {
+        hostcall: entry.hostcall,
+        fuel: entry.fuel,
+        status: entry.status,
+        request: entry.request.to_vec(),
+        response: entry.response.to_vec(),
+    });
+    let mut lie = Lie { header, entries: entries.collect(), end };
+    change(&mut lie);
+    let entries = lie.entries.iter().map(|entry| Entry {
+        hostcall: entry.hostcall,
+        fuel: entry.fuel,
+        status: entry.status,
+        request: &entry.request,
+        response: &entry.response,
+    });
+    Transcript { entries: entries.collect(), header: lie.header, end: lie.end }
 }
 
 /// Returns the status words of a run.

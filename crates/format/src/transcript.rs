@@ -4,6 +4,7 @@
 //! `spec/transcript.md`; vectors in `spec/vectors/transcript/`.
 
 mod commit;
+mod entries;
 mod file;
 mod state;
 
@@ -13,6 +14,7 @@ use alloc::vec::Vec;
 use kapsule_abi::Outcome;
 
 pub use commit::{ZERO_HEAD, input_commitment, next_head, output_commitment, root};
+pub use entries::{Entries, Entry, Iter};
 pub use state::{State, empty_storage_root, globals_hash, memory_root};
 
 use crate::Digest;
@@ -52,7 +54,7 @@ pub struct Transcript {
     /// What was run, and with what.
     pub header: Header,
     /// One entry for each hostcall, in order; the position is the sequence number.
-    pub entries: Vec<Entry>,
+    pub entries: Entries,
     /// How the run ended.
     pub end: End,
 }
@@ -82,21 +84,6 @@ pub struct Header {
     pub seed: [u8; 32],
     /// Keys 64 to 65535.
     pub extensions: Extensions,
-}
-
-/// One hostcall with its answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Number of the hostcall in the ABI table.
-    pub hostcall: u64,
-    /// Fuel used when the host was entered.
-    pub fuel: u64,
-    /// Status word: 0 answered, 1 refused with an error code, 2 to 7 the run ends.
-    pub status: u64,
-    /// Integer arguments and readable buffers.
-    pub request: Vec<u8>,
-    /// Results and written buffers; empty when the run ends.
-    pub response: Vec<u8>,
 }
 
 /// How a run ended.

@@ -6,7 +6,7 @@ use kapsule_format::hash::{Tag, sha256, tagged};
 use kapsule_format::package::{CoreHash, PackageId};
 use kapsule_format::policy::Policy;
 use kapsule_format::transcript::{
-    EXCHANGE_BYTES_MAX, End, Entry, Header, State, StateHash, Transcript, ZERO_HEAD,
+    EXCHANGE_BYTES_MAX, End, Entries, Entry, Header, State, StateHash, Transcript, ZERO_HEAD,
     empty_storage_root, globals_hash, input_commitment, memory_root, next_head, output_commitment,
     root,
 };
@@ -40,20 +40,21 @@ fn end() -> End {
     }
 }
 
-fn entry(request: Vec<u8>) -> Entry {
-    Entry { hostcall: 3, fuel: 16, status: 0, request, response: vec![0; 8] }
+fn entry(request: &[u8]) -> Entry<'_> {
+    Entry { hostcall: 3, fuel: 16, status: 0, request, response: &[0; 8] }
 }
 
 #[test]
 fn the_format_name_stands_at_offset_7() {
-    let file = Transcript { header: header(), entries: vec![], end: end() }.encode().unwrap();
+    let file =
+        Transcript { header: header(), entries: Entries::default(), end: end() }.encode().unwrap();
     assert_eq!(&file[7..27], b"kapsule/transcript/1");
 }
 
 #[test]
 fn an_exchange_has_a_greatest_length() {
     let transcript = |length| {
-        let entries = vec![entry(vec![0; length])];
+        let entries = [entry(&vec![0; length])].into_iter().collect();
         Transcript { header: header(), entries, end: end() }.encode().unwrap()
     };
     assert!(Transcript::decode(&transcript(EXCHANGE_BYTES_MAX)).is_ok());
@@ -69,7 +70,7 @@ fn commitments_are_tagged_hashes_over_salt_and_value() {
     let salt = kapsule_format::hash::salt(&seed, "input", 0);
     let hidden = input_commitment(Some(&seed), b"abc");
     assert_eq!(hidden, tagged(Tag::ExecInput, &[&salt, b"abc"]));
-    let leaf = cbor::decode(&entry(b"q".to_vec()).leaf(9, Some(&seed))).unwrap();
+    let leaf = cbor::decode(&entry(b"q").leaf(9, Some(&seed))).unwrap();
     let request = tagged(Tag::ExecRequest, &[&kapsule_format::hash::salt(&seed, "req", 9), b"q"]);
     let cbor::Value::Map(members) = leaf else { panic!("a leaf is a map") };
     assert_eq!(members[0], (0, 9_u64.into()));
@@ -78,11 +79,14 @@ fn commitments_are_tagged_hashes_over_salt_and_value() {
 
 #[test]
 fn root_and_head_bind_order_and_position() {
-    let entries = [entry(vec![1]), entry(vec![2]), entry(vec![3])];
-    let swapped = [entries[1].clone(), entries[0].clone(), entries[2].clone()];
-    assert_ne!(root(&entries, None), root(&swapped, None));
-    assert_ne!(root(&entries, None), root(&entries[..2], None));
-    assert_eq!(root(&[], None), sha256(b""));
+    let entries = [entry(&[1]), entry(&[2]), entry(&[3])];
+    let root_of = |places: &[usize]| {
+        let chosen: Entries = places.iter().map(|place| entries[*place]).collect();
+        root(&chosen, None)
+    };
+    assert_ne!(root_of(&[0, 1, 2]), root_of(&[1, 0, 2]));
+    assert_ne!(root_of(&[0, 1, 2]), root_of(&[0, 1]));
+    assert_eq!(root_of(&[]), sha256(b""));
     let leaf = entries[0].leaf(0, None);
     let head = next_head(&ZERO_HEAD, &leaf);
     assert_eq!(head, tagged(Tag::ExecTranscript, &[&[0; 32], &leaf]));
@@ -129,23 +133,26 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
     ]
 }
 
-fn entries() -> impl Strategy<Value = Entry> {
+fn entries() -> impl Strategy<Value = Entries> {
     let bytes = || proptest::collection::vec(any::<u8>(), 0..40);
-    (1_u64..15, 0_u64..1 << 53, 0_u64..8, bytes(), bytes()).prop_map(
-        |(hostcall, fuel, status, request, response)| Entry {
-            hostcall,
-            fuel,
-            status,
-            request,
-            response,
-        },
-    )
+    let entry = (1_u64..15, 0_u64..1 << 53, 0_u64..8, bytes(), bytes());
+    proptest::collection::vec(entry, 0..6).prop_map(|list| {
+        let mut entries = Entries::default();
+        for (place, (hostcall, fuel, status, request, response)) in list.iter().enumerate() {
+            let (hostcall, fuel, status) = (*hostcall, *fuel, *status);
+            let entry = Entry { hostcall, fuel, status, request, response };
+            entries.push(&entry);
+            assert_eq!(entries.get(place), Some(entry));
+        }
+        assert_eq!(entries.iter().len(), list.len());
+        entries
+    })
 }
 
 proptest! {
     #[test]
     fn decoding_what_was_encoded_is_the_identity(
-        entries in proptest::collection::vec(entries(), 0..6),
+        entries in entries(),
         outcome in outcomes(),
         seed in any::<[u8; 32]>(),
         extension in proptest::option::of(64_u64..=65_535),
@@ -163,7 +170,7 @@ proptest! {
         cut in 0_usize..400,
     ) {
         prop_assert!(Transcript::decode(&bytes).is_err());
-        let mut file = Transcript { header: header(), entries: vec![entry(vec![])], end: end() }
+        let mut file = Transcript { header: header(), entries: [entry(&[])].into_iter().collect(), end: end() }
             .encode()
             .unwrap();
         file.truncate(cut.min(file.len() - 1));

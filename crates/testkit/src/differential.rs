@@ -11,7 +11,7 @@ use kapsule_engine::{
 };
 use kapsule_format::hash::sha256;
 use kapsule_format::package::CoreHash;
-use kapsule_format::transcript::Transcript;
+use kapsule_format::transcript::{Entry, Transcript};
 use kapsule_lower::{LowerError, Passes, Reason};
 use kapsule_meter::{MeterError, MeteredModule, Options, Profile, meter};
 
@@ -323,8 +323,9 @@ fn compare_cut(whole: &Run, cut: &Run, limit: u64) -> Result<(), String> {
             && whole.output == cut.output;
         return if same { Ok(()) } else { context("a sufficient limit changed the run") };
     }
-    let entries =
-        |run: &Run| run.transcript.as_ref().map(|t| t.entries.clone()).unwrap_or_default();
+    fn entries(run: &Run) -> Vec<Entry<'_>> {
+        run.transcript.iter().flat_map(|transcript| &transcript.entries).collect()
+    }
     // A call for which there was too little fuel tells its caller so, which may go on differently.
     let (made, expected) = (entries(cut), entries(whole));
     let told = made.iter().zip(&expected).find(|(made, expected)| made != expected);

@@ -186,8 +186,8 @@ pub fn events(transcript: &Transcript) -> Result<Vec<Event>, String> {
     let records = transcript.entries.iter().map(|entry| Record {
         hostcall: entry.hostcall,
         status: entry.status,
-        request: &entry.request,
-        response: &entry.response,
+        request: entry.request,
+        response: entry.response,
     });
     let completed = match transcript.end.outcome {
         Outcome::Completed(code) => Some(code),

@@ -53,13 +53,13 @@ impl Recorded {
     }
 
     /// Returns the answered calls with their places.
-    fn calls(&self) -> Vec<(u64, &Entry)> {
+    fn calls(&self) -> Vec<(u64, Entry<'_>)> {
         let entries = (0..).zip(&self.transcript.entries);
         entries.filter(|(_, entry)| entry.hostcall == CALL && entry.status == 0).collect()
     }
 
     /// Returns what a call and the nested run that belongs to it do not agree on.
-    fn compare(entry: &Entry, nested: &Self) -> Option<&'static str> {
+    fn compare(entry: Entry<'_>, nested: &Self) -> Option<&'static str> {
         let (header, end) = (&nested.transcript.header, &nested.transcript.end);
         let package = entry.request.get(ARGUMENTS_BYTES..).and_then(|rest| rest.get(..32));
         if package != Some(header.capsule_hash.as_bytes().as_slice()) {

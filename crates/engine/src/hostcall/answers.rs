@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use kapsule_abi::{Errno, ValueType, guard};
-use kapsule_format::transcript::Entry;
+use kapsule_format::transcript::{Entries, Entry};
 
 use super::{Reply, Request, STATUS_ANSWERED, STATUS_REFUSED};
 use crate::host::Host;
@@ -16,7 +16,7 @@ pub(crate) enum Answers<'a> {
     /// The host of a first run.
     Live(&'a mut dyn Host),
     /// The entries of a transcript, each to be met again in its order.
-    Recorded(&'a [Entry]),
+    Recorded(&'a Entries),
 }
 
 impl Answers<'_> {
@@ -40,7 +40,7 @@ impl Answers<'_> {
             return Some(numbers(seq, Field::Fuel, entry.fuel, fuel));
         }
         if guard!("engine.replay.request", entry.request != request.bytes) {
-            let (recorded, found) = bytes(&entry.request, &request.bytes);
+            let (recorded, found) = bytes(entry.request, &request.bytes);
             return Some(Difference::at(seq, Field::Request, recorded, found));
         }
         None
@@ -59,7 +59,7 @@ impl Answers<'_> {
             return Some(numbers(seq, Field::Status, entry.status, status));
         }
         if guard!("engine.replay.response", entry.response != response) {
-            let (recorded, found) = bytes(&entry.response, response);
+            let (recorded, found) = bytes(entry.response, response);
             return Some(Difference::at(seq, Field::Response, recorded, found));
         }
         None
@@ -71,7 +71,7 @@ impl Answers<'_> {
 /// # Errors
 /// The difference, if no host can have given that answer.
 pub(super) fn recorded(
-    entries: &[Entry],
+    entries: &Entries,
     seq: u64,
     request: &Request,
 ) -> Result<Reply, Difference> {
@@ -103,14 +103,14 @@ pub(super) fn recorded(
 }
 
 /// Returns the difference of an answer that no host can have given.
-pub(super) fn implausible(entries: &[Entry], seq: u64, request: &Request) -> Difference {
+pub(super) fn implausible(entries: &Entries, seq: u64, request: &Request) -> Difference {
     let length = entry(entries, seq).map_or(0, |entry| entry.response.len());
     let found = format!("not an answer of {}", request.hostcall.name);
     Difference::at(seq, Field::Response, format!("{length} bytes"), found)
 }
 
 /// Takes a response apart; the caller compares the whole with its canonical form afterwards.
-fn read_answer(entry: &Entry, request: &Request) -> Option<(i64, Vec<u8>)> {
+fn read_answer(entry: Entry<'_>, request: &Request) -> Option<(i64, Vec<u8>)> {
     let (word, rest) = entry.response.split_first_chunk::<8>()?;
     let result = match request.hostcall.result? {
         ValueType::I64 => i64::from_le_bytes(*word),
@@ -139,7 +139,7 @@ fn plausible(request: &Request, result: i64, written: &[u8]) -> bool {
     }
 }
 
-fn entry(entries: &[Entry], seq: u64) -> Option<&Entry> {
+fn entry(entries: &Entries, seq: u64) -> Option<Entry<'_>> {
     usize::try_from(seq).ok().and_then(|seq| entries.get(seq))
 }
 

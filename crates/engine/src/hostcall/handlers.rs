@@ -1,7 +1,6 @@
 //! What each hostcall does; `spec/abi.md` says the same in words.
 
 use alloc::format;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use kapsule_abi::{Errno, Limit, Rule, guard};
@@ -48,12 +47,7 @@ impl Dispatcher<'_> {
                 let length = host.capsule_payload_len(request.arg32(0))?;
                 length.map_or_else(refused, |length| number(request, length))
             }),
-            7 => self.ask(request, |host| {
-                let mut buffer = vec![0; request.capacity()];
-                let (index, offset) = (request.arg32(0), request.arg(1));
-                let count = host.capsule_payload_read(index, offset, &mut buffer)?;
-                Ok(count.map_or_else(Reply::Refused, |count| paged(buffer, count)))
-            }),
+            7 => self.capsule_payload_read(request),
             8 => self.submit_capsule_result(request),
             9 => self.get_trust_score(request),
             10 => self.trust_edges(request),
@@ -106,7 +100,7 @@ impl Dispatcher<'_> {
         let Some(input) = self.setting.input else {
             return self.ask(request, |_| Err(no_input(request)));
         };
-        let mut buffer = vec![0; request.capacity()];
+        let mut buffer = self.buffers.zeros(request.capacity());
         let count = copy_from(input, request.arg(0), &mut buffer);
         Ok(paged(buffer, count))
     }
@@ -147,6 +141,15 @@ impl Dispatcher<'_> {
         })
     }
 
+    fn capsule_payload_read(&mut self, request: &Request) -> Result<Reply, Failure> {
+        let mut buffer = self.buffers.zeros(request.capacity());
+        self.ask(request, |host| {
+            let (index, offset) = (request.arg32(0), request.arg(1));
+            let count = host.capsule_payload_read(index, offset, &mut buffer)?;
+            Ok(count.map_or_else(Reply::Refused, |count| paged(buffer, count)))
+        })
+    }
+
     fn submit_capsule_result(&mut self, request: &Request) -> Result<Reply, Failure> {
         let result = match CapsuleResult::decode(request.input(0)) {
             Ok(result) => result,
@@ -176,7 +179,7 @@ impl Dispatcher<'_> {
     }
 
     fn random(&mut self, request: &Request) -> Reply {
-        let mut bytes = vec![0; request.capacity()];
+        let mut bytes = self.buffers.zeros(request.capacity());
         self.random.fill(&mut bytes);
         Reply::Answered(0, bytes)
     }

@@ -12,7 +12,6 @@ use core::ops::Bound;
 use kapsule_abi::{Errno, Limit, guard};
 use kapsule_format::limits::{STORAGE_KEY_BYTES_MAX, STORAGE_KEYS_MAX};
 use kapsule_format::package::PackageId;
-use kapsule_format::transcript::Entry;
 use kapsule_format::{Digest, storage, tree};
 
 use super::handlers::{Failure, whole_or_needed};
@@ -374,7 +373,7 @@ impl Dispatcher<'_> {
     /// Tells whether a replay is to believe that the storage is full here.
     fn is_recorded_full(&self) -> bool {
         let Answers::Recorded(entries) = self.answers else { return false };
-        let entry: Option<&Entry> = entries.get(self.record.entries.len());
+        let entry = entries.get(self.record.entries.len());
         entry.is_some_and(|entry| entry.status == STATUS_ENDED + Limit::Storage as u64)
     }
 

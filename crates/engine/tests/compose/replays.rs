@@ -13,7 +13,7 @@ fn a_lie_about_a_call_is_found() {
     assert_eq!(world.check_lie(|t| t.entries[0].response[0] = 20), at_response);
     assert_eq!(world.check_lie(|t| t.entries[0].response[0] = 15), at_response);
     assert_eq!(world.check_lie(|t| t.entries[0].response.truncate(34)), at_response);
-    let cut = |t: &mut Transcript| {
+    let cut = |t: &mut Lie| {
         t.entries[0].response.truncate(24);
         t.entries[0].response[8] = 8;
     };
@@ -29,7 +29,7 @@ fn an_output_beyond_what_any_callee_may_write_is_a_lie() {
     let mut world = World::new(call(id, "", 18), &[id], library);
     world.case.policy.limits.output_bytes = 100;
     let claim = |length: u8| {
-        move |t: &mut Transcript| {
+        move |t: &mut Lie| {
             t.entries[0].response[0] = 16 + length;
         }
     };

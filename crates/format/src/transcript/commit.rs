@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::Entry;
+use super::{Entries, Entry};
 use crate::cbor::{self, Value};
 use crate::hash::{self, Tag, commitment, tagged};
 use crate::{Digest, tree};
@@ -11,7 +11,7 @@ use crate::{Digest, tree};
 /// Running head of a transcript without entries.
 pub const ZERO_HEAD: Digest = Digest::new([0; 32]);
 
-impl Entry {
+impl Entry<'_> {
     /// Returns the KCBOR leaf of this entry at position `seq`.
     ///
     /// With a `salt_seed` the request and response are hidden, each under its own salt.
@@ -26,8 +26,8 @@ impl Entry {
             (1, self.hostcall.into()),
             (2, self.fuel.into()),
             (3, self.status.into()),
-            (4, sized(Tag::ExecRequest, "req", &self.request)),
-            (5, sized(Tag::ExecResponse, "resp", &self.response)),
+            (4, sized(Tag::ExecRequest, "req", self.request)),
+            (5, sized(Tag::ExecResponse, "resp", self.response)),
         ]))
     }
 }
@@ -52,7 +52,7 @@ pub fn next_head(head: &Digest, leaf: &[u8]) -> Digest {
 
 /// Returns the transcript root: the Merkle tree over the leaves of `entries`.
 #[must_use]
-pub fn root(entries: &[Entry], salt_seed: Option<&[u8; 32]>) -> Digest {
+pub fn root(entries: &Entries, salt_seed: Option<&[u8; 32]>) -> Digest {
     let leaves = entries.iter().zip(0..).map(|(entry, seq)| entry.leaf(seq, salt_seed));
     tree::root(leaves)
 }

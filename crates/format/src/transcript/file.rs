@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use kapsule_abi::{ErrorCode, Outcome, guard};
 
 use super::{
-    ENTRIES_MAX, EXCHANGE_BYTES_MAX, End, Entry, FORMAT, HEADER_KEYS_MAX, Header, StateHash,
-    Transcript,
+    ENTRIES_MAX, EXCHANGE_BYTES_MAX, End, Entries, Entry, FORMAT, HEADER_KEYS_MAX, Header,
+    StateHash, Transcript,
 };
 use crate::cbor::{Fields, Value};
 use crate::klog::{Reader, Record, Writer};
@@ -52,10 +52,10 @@ impl Transcript {
         let first = records.next().ok_or_else(|| missing("run header"))?;
         check_kind(&first, Kind::Header)?;
         let header = Header::from_value(first.value).map_err(|e| at(e, first.offset))?;
-        let mut decoded = Vec::with_capacity(entries);
+        let mut decoded = Entries::default();
         for (record, seq) in records.by_ref().take(entries).zip(0..) {
             check_kind(&record, Kind::Entry)?;
-            decoded.push(Entry::from_value(record.value, seq).map_err(|e| at(e, record.offset))?);
+            push_value(&mut decoded, record.value, seq).map_err(|e| at(e, record.offset))?;
         }
         let last = records.next().ok_or_else(|| missing("run end"))?;
         check_kind(&last, Kind::End)?;
@@ -187,33 +187,30 @@ fn effective_policy(fields: &mut Fields) -> Result<Policy, DecodeError> {
     Policy::decode(&bytes).map_err(|error| inner(error).within("key 9 of run-header"))
 }
 
-impl Entry {
-    fn from_value(value: Value, position: u64) -> Result<Self, DecodeError> {
-        let mut fields = Fields::new(value, "transcript-entry")?;
-        let seq: u64 = fields.required(0)?;
-        if guard!("format.transcript.seq", seq != position) {
-            let detail = format!("transcript entry {position} has the sequence number {seq}");
-            return Err(DecodeError::new(ErrorCode::CountedRootMismatch, detail));
-        }
-        let entry = Self {
-            hostcall: fields.required(1)?,
-            fuel: fields.required(2)?,
-            status: fields.required(3)?,
-            request: exchange(&mut fields, 4)?,
-            response: exchange(&mut fields, 5)?,
-        };
-        fields.finish()?;
-        Ok(entry)
+/// Adds the entry that a record holds.
+fn push_value(entries: &mut Entries, value: Value, position: u64) -> Result<(), DecodeError> {
+    let mut fields = Fields::new(value, "transcript-entry")?;
+    let seq: u64 = fields.required(0)?;
+    if guard!("format.transcript.seq", seq != position) {
+        let detail = format!("transcript entry {position} has the sequence number {seq}");
+        return Err(DecodeError::new(ErrorCode::CountedRootMismatch, detail));
     }
+    let (hostcall, fuel, status) = (fields.required(1)?, fields.required(2)?, fields.required(3)?);
+    let (request, response) = (exchange(&mut fields, 4)?, exchange(&mut fields, 5)?);
+    fields.finish()?;
+    entries.push(&Entry { hostcall, fuel, status, request: &request, response: &response });
+    Ok(())
+}
 
+impl Entry<'_> {
     fn to_value(&self, seq: u64) -> Value {
         Value::Map(vec![
             (0, seq.into()),
             (1, self.hostcall.into()),
             (2, self.fuel.into()),
             (3, self.status.into()),
-            (4, self.request.clone().into()),
-            (5, self.response.clone().into()),
+            (4, self.request.to_vec().into()),
+            (5, self.response.to_vec().into()),
         ])
     }
 }
@@ -283,7 +280,7 @@ mod tests {
     #[test]
     fn the_number_of_entries_is_limited() {
         let zero = Digest::new([0; 32]);
-        let entry = Entry { hostcall: 1, fuel: 0, status: 0, request: vec![], response: vec![] };
+        let entry = Entry { hostcall: 1, fuel: 0, status: 0, request: &[], response: &[] };
         let file = |count: usize| {
             let header = Header {
                 capsule_hash: PackageId::new(zero),
@@ -307,7 +304,8 @@ mod tests {
                 storage_root: None,
                 extensions: vec![],
             };
-            Transcript { header, entries: vec![entry.clone(); count], end }.encode().unwrap()
+            let entries = core::iter::repeat_n(entry, count).collect();
+            Transcript { header, entries, end }.encode().unwrap()
         };
         assert_eq!(Transcript::read(&file(3), 3).unwrap().entries.len(), 3);
         let error = Transcript::read(&file(4), 3).unwrap_err();
