@@ -76,13 +76,13 @@ fn a_header_that_disagrees_with_the_package_is_refused() {
     let args = ["replay", "hello.mod", "bad.transcript"];
     changed(&|header| header.core_hash = "11".repeat(32).parse().unwrap());
     bench.fails(&args, 12, "E017_FACTS_CONFLICT", "the transcript names core_hash 1111");
-    changed(&|header| header.profile = "float-1".to_owned());
+    changed(&|header| header.profile = "float-1".into());
     bench.fails(&args, 12, "E017_FACTS_CONFLICT", "names profile \"float-1\"");
     changed(&|header| header.policy.limits.calls += 1);
     bench.fails(&args, 12, "E017_FACTS_CONFLICT", "allows more than that of the package");
     changed(&|header| header.entry = "other".to_owned());
     bench.fails(&args, 14, "E404_ENTRY_NOT_FOUND", "does not list the entry \"other\"");
-    changed(&|header| header.metering = "fuel-2 stack-1 meter-1".to_owned());
+    changed(&|header| header.metering = "fuel-2 stack-1 meter-1".into());
     bench.fails(&args, 20, "E005_VERSION_UNSUPPORTED", "fuel-2");
     changed(&|_| ());
     bench.ok(&args);

@@ -4,12 +4,13 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use kapsule_format::Digest;
+use kapsule_format::transcript::{State, StateHash};
 use kapsule_format::tree::{self, CHUNK_BYTES};
 
-use crate::backend::{GlobalValue, Instance, place};
+use crate::backend::{Facts, GlobalValue, Instance, place};
 use crate::host::Host;
 use crate::hostcall::{Answers, Dispatcher};
-use crate::run::{self, Job, Run};
+use crate::run::{self, Job, KnownState, NothingKnown, Run};
 use crate::{Compiled, HostError, RunError};
 
 /// Bytes of memory that are compared and put back as a whole.
@@ -120,14 +121,10 @@ impl Pool {
             None => self.fresh()?,
         };
         let image = self.image.get_or_insert_default();
-        let mut changed = None;
-        let ended = run::execute_on(
-            instance.as_mut(),
-            &self.compiled.facts,
-            job,
-            dispatcher,
-            &mut |memory| image.root(memory, changed.insert(image.changed(memory))),
-        )?;
+        let facts = &self.compiled.facts;
+        let mut known = Known { image, changed: None };
+        let ended = run::execute_on(instance.as_mut(), facts, job, dispatcher, &mut known)?;
+        let changed = known.changed;
         // A guest that the host failed is not used again; one that ended in any other way is.
         if self.idle.len() < self.idle_max && image.restore(instance.as_mut(), changed)? {
             self.idle.push(instance);
@@ -138,8 +135,7 @@ impl Pool {
     fn fresh(&mut self) -> Result<Box<dyn Instance>, HostError> {
         let mut instance = self.compiled.instantiate()?;
         if self.image.is_none() {
-            let globals = self.compiled.facts.globals.len();
-            self.image = Some(Image::of(instance.as_mut(), globals)?);
+            self.image = Some(Image::of(instance.as_mut(), &self.compiled.facts)?);
         }
         Ok(instance)
     }
@@ -158,12 +154,42 @@ struct Image {
     memory_root: Option<Digest>,
     /// The module's own mutable globals.
     globals: Vec<GlobalValue>,
+    globals_hash: Option<Digest>,
+    /// The state that was hashed last: many runs leave the one that they found.
+    last: Option<(State, StateHash)>,
+}
+
+/// What a run on a pooled instance need not hash again.
+struct Known<'i> {
+    image: &'i mut Image,
+    /// Blocks of the memory that changed, once they were looked for.
+    changed: Option<Vec<usize>>,
+}
+
+impl KnownState for Known<'_> {
+    fn memory_root(&mut self, memory: &[u8]) -> Digest {
+        let changed = self.changed.insert(self.image.changed(memory));
+        self.image.root(memory, changed)
+    }
+
+    fn globals_hash(&mut self, globals: &[GlobalValue]) -> Digest {
+        match self.image.globals_hash {
+            Some(hash) if globals == self.image.globals => hash,
+            _ => NothingKnown.globals_hash(globals),
+        }
+    }
+
+    fn state_hash(&mut self, state: &State) -> StateHash {
+        match &self.image.last {
+            Some((last, hash)) if last == state => *hash,
+            _ => self.image.last.insert((*state, state.hash())).1,
+        }
+    }
 }
 
 impl Image {
-    fn of(instance: &mut dyn Instance, globals: usize) -> Result<Self, HostError> {
-        let globals = (place::OWN..place::OWN + globals).map(|place| instance.global(place));
-        let globals = globals.collect::<Result<_, _>>()?;
+    fn of(instance: &mut dyn Instance, facts: &Facts) -> Result<Self, HostError> {
+        let globals = run::own_globals(instance, facts)?;
         let memory = instance.memory();
         let used = memory.chunks(BLOCK_BYTES).rposition(|block| *block != ZERO_BLOCK);
         let used = used.map_or(0, |last| (last + 1) * BLOCK_BYTES);
@@ -173,7 +199,9 @@ impl Image {
             memory_bytes: memory.len(),
             memory_root: Some(tree::root_of_hashes(&leaves)),
             leaves,
+            globals_hash: Some(NothingKnown.globals_hash(&globals)),
             globals,
+            last: None,
         })
     }
 

@@ -178,9 +178,9 @@ impl<'a> Job<'a> {
         Header {
             capsule_hash: self.capsule_hash,
             core_hash: self.core_hash,
-            abi: ABI_NAME.to_string(),
-            profile: self.profile.name().to_string(),
-            metering: METERING.to_string(),
+            abi: ABI_NAME.into(),
+            profile: self.profile.name().into(),
+            metering: METERING.into(),
             entry: self.entry.to_string(),
             fuel: self.fuel,
             memory_bytes: self.memory_bytes,
@@ -256,17 +256,17 @@ pub(crate) fn execute<'a>(
 ) -> Result<Ended<'a>, HostError> {
     dispatcher.deadline().check()?;
     let mut instance = compiled.instantiate()?;
-    execute_on(instance.as_mut(), &compiled.facts, job, dispatcher, &mut memory_root)
+    execute_on(instance.as_mut(), &compiled.facts, job, dispatcher, &mut NothingKnown)
 }
 
 /// Calls the start function and the entry of an instance that has run nothing since it was set up
-/// or reset, and takes the state, with the root of its memory from `root`.
+/// or reset, and takes the state, with what `known` knows of it.
 pub(crate) fn execute_on<'a>(
     instance: &mut dyn Instance,
     facts: &Facts,
     job: &Job<'_>,
     mut dispatcher: Dispatcher<'a>,
-    root: &mut dyn FnMut(&[u8]) -> Digest,
+    known: &mut dyn KnownState,
 ) -> Result<Ended<'a>, HostError> {
     let pages_max = facts.memory.map_or(0, |memory| u64::from(memory.pages_max)).min(job.pages());
     let pages_max = u32::try_from(pages_max).unwrap_or(u32::MAX);
@@ -289,7 +289,7 @@ pub(crate) fn execute_on<'a>(
         storage_root = dispatcher.storage_root()?;
     }
     let state_hash = match job.options.evidence {
-        true => Some(hash_state(instance, facts, root, storage_root)?),
+        true => Some(hash_state(instance, facts, known, storage_root)?),
         false => None,
     };
     Ok(Ended {
@@ -345,24 +345,53 @@ fn fuel_left(instance: &mut dyn Instance) -> Result<i64, HostError> {
 fn hash_state(
     instance: &mut dyn Instance,
     facts: &Facts,
-    root: &mut dyn FnMut(&[u8]) -> Digest,
+    known: &mut dyn KnownState,
     storage_root: Option<Digest>,
 ) -> Result<StateHash, HostError> {
-    let mut globals = Vec::with_capacity(facts.globals.len());
-    for place in place::OWN..place::OWN + facts.globals.len() {
-        globals.push(instance.global(place)?.to_be_bytes());
-    }
-    let globals: Vec<&[u8]> = globals.iter().map(Vec::as_slice).collect();
+    let globals = own_globals(instance, facts)?;
     let memory = instance.memory();
     let pages = memory.len() as u64 / u64::from(PAGE_BYTES);
     let state = State {
         pages: u32::try_from(pages).unwrap_or(u32::MAX),
-        memory_root: root(memory),
-        globals_hash: globals_hash(&globals),
+        memory_root: known.memory_root(memory),
+        globals_hash: known.globals_hash(&globals),
         storage_root: storage_root.unwrap_or_else(empty_storage_root),
     };
-    Ok(state.hash())
+    Ok(known.state_hash(&state))
 }
+
+/// Reads the module's own mutable globals, in index order.
+pub(crate) fn own_globals(
+    instance: &mut dyn Instance,
+    facts: &Facts,
+) -> Result<Vec<GlobalValue>, HostError> {
+    let places = place::OWN..place::OWN + facts.globals.len();
+    places.map(|place| instance.global(place)).collect()
+}
+
+/// What is known of the state of an instance before it is hashed.
+pub(crate) trait KnownState {
+    /// Returns the root of the memory.
+    fn memory_root(&mut self, memory: &[u8]) -> Digest {
+        memory_root(memory)
+    }
+
+    /// Returns the hash of the module's own mutable globals.
+    fn globals_hash(&mut self, globals: &[GlobalValue]) -> Digest {
+        let bytes: Vec<Vec<u8>> = globals.iter().map(|value| value.to_be_bytes()).collect();
+        globals_hash(&bytes.iter().map(Vec::as_slice).collect::<Vec<&[u8]>>())
+    }
+
+    /// Returns the hash of the whole.
+    fn state_hash(&mut self, state: &State) -> StateHash {
+        state.hash()
+    }
+}
+
+/// Nothing is known of an instance that is used once.
+pub(crate) struct NothingKnown;
+
+impl KnownState for NothingKnown {}
 
 impl Ended<'_> {
     /// Reports a run that was not stopped by a replay.

@@ -8,6 +8,7 @@ mod entries;
 mod file;
 mod state;
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -67,11 +68,11 @@ pub struct Header {
     /// `core_hash` of the package.
     pub core_hash: CoreHash,
     /// Contract with the host, such as `kapsule_v1`.
-    pub abi: String,
+    pub abi: Cow<'static, str>,
     /// Wasm profile, such as `integer-1`.
-    pub profile: String,
+    pub profile: Cow<'static, str>,
     /// Version of the metering rules, such as `fuel-1 stack-1 meter-1`.
-    pub metering: String,
+    pub metering: Cow<'static, str>,
     /// Function that was called.
     pub entry: String,
     /// Granted fuel.

@@ -9,10 +9,15 @@ use kapsule_abi::guard;
 use sha2::{Digest as _, Sha256};
 
 use crate::Digest;
-use crate::hash::sha256;
 
 /// Bytes of one leaf of a chunk root.
 pub const CHUNK_BYTES: usize = 65_536;
+
+/// Root of no leaves: the SHA-256 of nothing.
+pub const EMPTY_ROOT: Digest = Digest::new([
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
+    0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+]);
 
 /// Returns the hash of a leaf.
 #[must_use]
@@ -110,7 +115,7 @@ impl Builder {
     pub fn root(&self) -> Digest {
         let mut peaks = self.peaks.iter().rev();
         match peaks.next() {
-            None => sha256(b""),
+            None => EMPTY_ROOT,
             Some(last) => peaks.fold(*last, |right, left| node_hash(left, &right)),
         }
     }

@@ -17,8 +17,8 @@ use core::time::Duration;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use kapsule_abi::{EXPORT_MEMORY, Hostcall, Trap, ValueType};
-use wasmtime::{Caller, Config, Engine, Func, Global, InstancePre, Linker, Memory, Module, Store};
-use wasmtime::{Instance as NativeInstance, OptLevel, Val, WasmBacktrace};
+use wasmtime::{Caller, Config, Engine, Global, InstancePre, Linker, Memory, Module, Store};
+use wasmtime::{Instance as NativeInstance, OptLevel, TypedFunc, Val, WasmBacktrace};
 
 use super::lend::{Lender, Lent, lend};
 use super::shape::Word;
@@ -63,8 +63,37 @@ struct JitInstance {
     memory: Memory,
     globals: Vec<Global>,
     /// The export that was called last: most instances are called through one.
-    last: Option<(String, Func)>,
+    last: Option<(String, Export)>,
     site: Option<TrapSite>,
+}
+
+/// An exported function, with its type looked up.
+enum Export {
+    Entry(TypedFunc<(), u32>),
+    Start(TypedFunc<(), ()>),
+}
+
+impl Export {
+    fn find(
+        instance: &NativeInstance,
+        store: &mut Store<State>,
+        name: &str,
+    ) -> Result<Self, HostError> {
+        let function = instance.get_func(&mut *store, name);
+        let function = function.ok_or_else(|| broken(format!("export {name} is absent")))?;
+        let found = match function.ty(&*store).results().len() {
+            0 => function.typed(&*store).map(Self::Start),
+            _ => function.typed(&*store).map(Self::Entry),
+        };
+        found.map_err(|error| broken(format!("export {name}: {error:#}")))
+    }
+
+    async fn call(&self, store: &mut Store<State>) -> wasmtime::Result<Option<u32>> {
+        match self {
+            Self::Entry(function) => function.call_async(store, ()).await.map(Some),
+            Self::Start(function) => function.call_async(store, ()).await.map(|()| None),
+        }
+    }
 }
 
 impl Lender for Store<State> {
@@ -273,19 +302,6 @@ fn tick(engine: &Engine) {
 }
 
 impl JitInstance {
-    fn function(&mut self, export: &str) -> Result<Func, HostError> {
-        match &self.last {
-            Some((name, function)) if name == export => Ok(*function),
-            _ => {
-                let function = self.instance.get_func(&mut self.store, export);
-                let function =
-                    function.ok_or_else(|| broken(format!("export {export} is absent")))?;
-                self.last = Some((export.into(), function));
-                Ok(function)
-            }
-        }
-    }
-
     /// Calls an export, and looks at the deadline whenever the guest is suspended.
     fn drive_call(
         &mut self,
@@ -293,12 +309,16 @@ impl JitInstance {
         deadline: Deadline<'_>,
         dispatcher: &mut Dispatcher<'_>,
     ) -> Result<Option<u32>, Fault> {
-        let function = self.function(export).map_err(Fault::Host)?;
-        let count = function.ty(&self.store).results().len();
-        let mut results = [Val::I32(0)];
-        let slots = results.get_mut(..count).unwrap_or_default();
+        let last = self.last.take().filter(|(name, _)| name == export);
+        let (_, function) = match last {
+            Some(last) => self.last.insert(last),
+            None => {
+                let found = Export::find(&self.instance, &mut self.store, export);
+                self.last.insert((export.into(), found.map_err(Fault::Host)?))
+            }
+        };
         let called = lend(&mut self.store, dispatcher, |store| {
-            let mut call = pin!(function.call_async(store, &[], slots));
+            let mut call = pin!(function.call(store));
             let mut context = Context::from_waker(Waker::noop());
             loop {
                 if let Poll::Ready(called) = call.as_mut().poll(&mut context) {
@@ -308,11 +328,7 @@ impl JitInstance {
             }
         });
         match called.map_err(Fault::Host)? {
-            Ok(()) => Ok(results.first().filter(|_| count > 0).map(|value| match value {
-                Val::I32(value) => value.cast_unsigned(),
-                // Entries return i32 only.
-                _ => 0,
-            })),
+            Ok(result) => Ok(result),
             Err(error) => {
                 self.site = trap_site(&error);
                 Err(self.store.data_mut().fault.take().unwrap_or_else(|| fault(&error)))

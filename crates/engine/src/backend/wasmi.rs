@@ -49,8 +49,9 @@ struct WasmiInstance {
     instance: wasmi::Instance,
     memory: Memory,
     globals: Vec<Global>,
-    /// The export that was called last: most instances are called through one.
-    last: Option<(String, Func)>,
+    /// The export that was called last, and whether it has a result: most instances are called
+    /// through one.
+    last: Option<(String, Func, bool)>,
 }
 
 impl Lender for Store<State> {
@@ -186,15 +187,17 @@ fn end(state: &mut State, fault: Fault) -> wasmi::Error {
 }
 
 impl WasmiInstance {
-    fn function(&mut self, export: &str) -> Result<Func, HostError> {
+    /// Returns an exported function, and whether it has a result.
+    fn function(&mut self, export: &str) -> Result<(Func, bool), HostError> {
         match &self.last {
-            Some((name, function)) if name == export => Ok(*function),
+            Some((name, function, returns)) if name == export => Ok((*function, *returns)),
             _ => {
                 let function = self.instance.get_func(&self.store, export);
                 let function =
                     function.ok_or_else(|| broken(format!("export {export} is absent")))?;
-                self.last = Some((export.into(), function));
-                Ok(function)
+                let returns = !function.ty(&self.store).results().is_empty();
+                self.last = Some((export.into(), function, returns));
+                Ok((function, returns))
             }
         }
     }
@@ -239,15 +242,14 @@ impl Instance for WasmiInstance {
         export: &str,
         dispatcher: &mut Dispatcher<'_>,
     ) -> Result<Option<u32>, Fault> {
-        let function = self.function(export).map_err(Fault::Host)?;
-        let count = function.ty(&self.store).results().len();
+        let (function, returns) = self.function(export).map_err(Fault::Host)?;
         let mut results = [Val::I32(0)];
-        let slots = results.get_mut(..count).unwrap_or_default();
+        let slots = results.get_mut(..usize::from(returns)).unwrap_or_default();
         let called = caught(&mut self.store, |store| {
             lend(store, dispatcher, |store| function.call(store, &[], slots))
         });
         match called {
-            Ok(()) => Ok(results.first().filter(|_| count > 0).map(|value| match value {
+            Ok(()) => Ok(results.first().filter(|_| returns).map(|value| match value {
                 Val::I32(value) => value.cast_unsigned(),
                 // Entries return i32 only.
                 _ => 0,

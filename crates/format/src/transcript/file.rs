@@ -1,6 +1,8 @@
 //! The transcript file: header, entries and end as KLOG records.
 
+use alloc::borrow::Cow;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -132,9 +134,9 @@ impl Header {
         let header = Self {
             capsule_hash: PackageId::new(fields.required(1)?),
             core_hash: CoreHash::new(fields.required(2)?),
-            abi: fields.required(3)?,
-            profile: fields.required(4)?,
-            metering: fields.required(5)?,
+            abi: text(&mut fields, 3)?,
+            profile: text(&mut fields, 4)?,
+            metering: text(&mut fields, 5)?,
             entry: fields.required(6)?,
             fuel: fields.required(7)?,
             memory_bytes: fields.required(8)?,
@@ -167,9 +169,9 @@ impl Header {
         entries.push((0, FORMAT.into()));
         entries.push((1, (*self.capsule_hash.digest()).into()));
         entries.push((2, (*self.core_hash.digest()).into()));
-        entries.push((3, self.abi.as_str().into()));
-        entries.push((4, self.profile.as_str().into()));
-        entries.push((5, self.metering.as_str().into()));
+        entries.push((3, (*self.abi).into()));
+        entries.push((4, (*self.profile).into()));
+        entries.push((5, (*self.metering).into()));
         entries.push((6, self.entry.as_str().into()));
         entries.push((7, self.fuel.into()));
         entries.push((8, self.memory_bytes.into()));
@@ -178,6 +180,10 @@ impl Header {
         entries.extend(self.extensions.iter().cloned());
         Value::Map(entries)
     }
+}
+
+fn text(fields: &mut Fields, key: u64) -> Result<Cow<'static, str>, DecodeError> {
+    fields.required::<String>(key).map(Cow::Owned)
 }
 
 fn effective_policy(fields: &mut Fields) -> Result<Policy, DecodeError> {

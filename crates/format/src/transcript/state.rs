@@ -53,5 +53,5 @@ pub fn globals_hash(globals: &[&[u8]]) -> Digest {
 /// Returns the storage root of a run without storage.
 #[must_use]
 pub fn empty_storage_root() -> Digest {
-    tree::chunk_root(&[])
+    tree::EMPTY_ROOT
 }

@@ -3,6 +3,7 @@
 use alloc::string::ToString;
 
 use super::*;
+use crate::hash::sha256;
 
 fn leaves(count: usize) -> Vec<[u8; 1]> {
     (0..count).map(|index| [index as u8]).collect()
