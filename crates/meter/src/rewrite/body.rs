@@ -1,12 +1,16 @@
 //! One function body: the author's bytes with charges, height checks and edits in between.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 use wasm_encoder::{BlockType, ValType};
 
-use super::code::{Counters, Writer, declare_in};
+use super::code::{Counters, Writer, declare_in, short_charge};
 use super::layout::{Bare, Layout, Passing};
 use crate::plan::{Block, FunctionPlan};
 use crate::scan::{Body, Event, EventKind, Scan};
+
+/// Parameters that carried counters take, behind which the declared locals stand.
+const COUNTER_PARAMS: u8 = 2;
 
 /// One function of the module.
 #[derive(Clone, Copy)]
@@ -101,6 +105,9 @@ struct Emission<'a> {
     counters: Counters,
     /// The author's bytes up to here are dealt with.
     copied: usize,
+    /// Events of the author's bytes behind `copied` that name a local in one byte, which changes
+    /// as it is copied.
+    renumbered: Range<usize>,
     charges: Vec<u32>,
     entry_defers: bool,
     /// Whether the counter has changed since it was last written to its global.
@@ -125,6 +132,7 @@ impl<'a> Emission<'a> {
         Self {
             counters: function.counters(),
             copied: function.body.operators.start,
+            renumbered: 0..0,
             charges: function.charges(entry_defers),
             entry_defers,
             dirty: true,
@@ -163,8 +171,8 @@ impl<'a> Emission<'a> {
     fn copy_counting(mut self) {
         self.enter();
         let body = self.function.body;
-        for event in self.function.events() {
-            self.place(event);
+        for (index, event) in self.function.events().iter().enumerate() {
+            self.place(event, index);
         }
         // The author's last `end` closes the block around the author's operators, if there is one.
         let end = body.operators.end;
@@ -208,7 +216,8 @@ impl<'a> Emission<'a> {
         writer.sink.return_();
     }
 
-    fn place(&mut self, event: &Event) {
+    /// Deals with the event that has this index.
+    fn place(&mut self, event: &Event, event_index: usize) {
         match event.kind {
             EventKind::Block(index) => self.block(event, index),
             EventKind::MayTrap => {
@@ -216,7 +225,7 @@ impl<'a> Emission<'a> {
                 self.store_if_dirty();
             }
             EventKind::LocalGet(_) | EventKind::LocalSet(_) | EventKind::LocalTee(_) => {
-                self.local(event);
+                self.local(event, event_index);
             }
             EventKind::Call(callee, depth) => self.call(event, callee, u32::from(depth)),
             EventKind::CallIndirect(type_index) => self.call_indirect(event, type_index),
@@ -232,7 +241,11 @@ impl<'a> Emission<'a> {
     }
 
     fn copy_to(&mut self, at: usize) {
+        let start = self.bytes.len();
         self.bytes.extend_from_slice(&self.function.wasm[self.copied..at]);
+        for event in &self.function.events()[core::mem::take(&mut self.renumbered)] {
+            self.bytes[start + event.at as usize + 1 - self.copied] += COUNTER_PARAMS;
+        }
         self.copied = at;
     }
 
@@ -240,6 +253,13 @@ impl<'a> Emission<'a> {
     fn leave_out(&mut self, event: &Event) {
         self.copy_to(event.at as usize);
         self.copied += event.length as usize;
+    }
+
+    fn charge(&mut self, cost: u32, out_of_fuel: u32) {
+        match short_charge(self.counters, cost, out_of_fuel) {
+            Some(sequence) => self.bytes.extend_from_slice(&sequence),
+            None => self.writer().charge(cost, out_of_fuel),
+        }
     }
 
     fn store_if_dirty(&mut self) {
@@ -259,22 +279,35 @@ impl<'a> Emission<'a> {
         let charge = self.charges[index as usize];
         if index > 0 && !block.defers && charge > 0 {
             let (_, out_of_fuel) = self.stops(block.start.depth);
-            self.writer().charge(charge, out_of_fuel);
+            self.charge(charge, out_of_fuel);
         }
     }
 
     /// Declared locals stand behind the counters where those are parameters.
-    fn local(&mut self, event: &Event) {
+    fn local(&mut self, event: &Event, event_index: usize) {
         if self.function.passing == Passing::Global {
+            return;
+        }
+        let (EventKind::LocalGet(local) | EventKind::LocalSet(local) | EventKind::LocalTee(local)) =
+            event.kind
+        else {
+            return;
+        };
+        let local = local + u32::from(COUNTER_PARAMS);
+        // The operator and one byte: almost every local, so their runs are copied as a whole.
+        if event.length == 2 && local < 0x80 {
+            if self.renumbered.is_empty() {
+                self.renumbered.start = event_index;
+            }
+            self.renumbered.end = event_index + 1;
             return;
         }
         self.leave_out(event);
         let mut writer = self.writer();
         match event.kind {
-            EventKind::LocalSet(local) => writer.sink.local_set(local + 2),
-            EventKind::LocalTee(local) => writer.sink.local_tee(local + 2),
-            EventKind::LocalGet(local) => writer.sink.local_get(local + 2),
-            _ => &mut writer.sink,
+            EventKind::LocalSet(_) => writer.sink.local_set(local),
+            EventKind::LocalTee(_) => writer.sink.local_tee(local),
+            _ => writer.sink.local_get(local),
         };
     }
 
@@ -297,7 +330,7 @@ impl<'a> Emission<'a> {
     fn prepare_bare(&mut self, bare: Bare, prepaid: bool, depth: u32) {
         let (too_high, out_of_fuel) = self.stops(depth);
         if bare.cost > 0 && !prepaid {
-            self.writer().charge(bare.cost, out_of_fuel);
+            self.charge(bare.cost, out_of_fuel);
             self.dirty = true;
         }
         if bare.weight > self.checked {

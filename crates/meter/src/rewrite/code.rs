@@ -71,6 +71,16 @@ pub(super) fn declare_in(bytes: &mut Vec<u8>, group_count: u32, groups: &[u8], a
     }
 }
 
+/// Returns what [`Writer::charge`] writes, if each number takes one byte, as almost always.
+pub(super) fn short_charge(counters: Counters, cost: u32, out_of_fuel: u32) -> Option<[u8; 12]> {
+    let byte = |number: u32, below: u8| u8::try_from(number).ok().filter(|byte| *byte < below);
+    // A constant has a sign, which takes one bit.
+    let (fuel, cost, depth) =
+        (byte(counters.fuel, 0x80)?, byte(cost, 0x40)?, byte(out_of_fuel, 0x80)?);
+    let (get, tee, constant, sub, less, br_if) = (0x20, 0x22, 0x42, 0x7d, 0x53, 0x0d);
+    Some([get, fuel, constant, cost, sub, tee, fuel, constant, 0, less, br_if, depth])
+}
+
 /// Locals that metering adds to a function.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Counters {
@@ -202,5 +212,33 @@ impl<'a> Writer<'a> {
     /// Pushes the counter, to be given back.
     pub(super) fn push_fuel(&mut self) {
         self.sink.local_get(self.counters.fuel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_charge_is_what_the_encoder_writes() {
+        let globals = Globals::after(0);
+        let edges = [0, 1, 0x3f, 0x40, 0x7f, 0x80, 0xff, 0x100];
+        let mut short = 0;
+        for fuel in edges {
+            for cost in edges {
+                for depth in edges {
+                    let counters = Counters::after(fuel);
+                    let mut bytes = Vec::new();
+                    Writer::new(&mut bytes, &globals, counters).charge(cost, depth);
+                    let found = short_charge(counters, cost, depth);
+                    assert_eq!(found.is_some(), bytes.len() == 12, "{fuel} {cost} {depth}");
+                    if let Some(found) = found {
+                        assert_eq!(found[..], bytes, "{fuel} {cost} {depth}");
+                        short += 1;
+                    }
+                }
+            }
+        }
+        assert_eq!(short, 5 * 3 * 5);
     }
 }

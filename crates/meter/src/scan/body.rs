@@ -193,6 +193,13 @@ impl<'a> Walk<'a> {
     /// Takes one validated operator; `height` is the operand height after it.
     fn step(&mut self, step: Step, bytes: Range<u32>, height: u32) -> Result<(), MeterError> {
         self.watch_constant(step.act);
+        // Most operators only compute.
+        let computes = matches!((step.act, step.effect), (Act::Plain, Effect::None));
+        if computes && self.live && self.partition.add(step.cost) {
+            self.operator += 1;
+            self.height = self.height.max(height);
+            return Ok(());
+        }
         if self.live {
             if !self.partition.add(step.cost) {
                 self.split(bytes.start, None);
