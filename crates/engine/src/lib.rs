@@ -104,6 +104,6 @@ pub use host::{
 pub use hostcall::LogLine;
 pub use pool::Pool;
 pub use replay::{Difference, Field, Replay, ReplayOptions, disagreement, replay};
-pub use run::{Job, JobOptions, Run, TRANSCRIPT_BYTES_DEFAULT, Usage, run};
+pub use run::{Job, JobOptions, Run, States, TRANSCRIPT_BYTES_DEFAULT, Usage, run};
 #[cfg(feature = "jit")]
 pub use tiered::Tiered;

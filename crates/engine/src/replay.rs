@@ -116,6 +116,10 @@ pub struct ReplayOptions<'a> {
     pub input: Option<&'a [u8]>,
     /// Returns `true` once the caller's deadline passed; see [`Job::deadline`].
     pub deadline: Option<&'a dyn Fn() -> bool>,
+    /// Whether the states of start and end are kept; see [`JobOptions::states`].
+    pub states: bool,
+    /// Storage root before the run, which a transcript does not tell.
+    pub storage_before: Option<Digest>,
 }
 
 /// Runs the module of a transcript again, with no other source of answers than its entries.
@@ -150,7 +154,12 @@ pub fn replay(
         deadline: options.deadline,
         compose: None,
         // The transcript is in memory already, so its own size is no further burden.
-        options: JobOptions { evidence: true, transcript_bytes_max: u64::MAX },
+        options: JobOptions {
+            evidence: true,
+            transcript_bytes_max: u64::MAX,
+            states: options.states,
+            storage_before: options.storage_before,
+        },
     };
     run::check(&compiled.facts, &job)?;
     let answers = Answers::Recorded(&transcript.entries);

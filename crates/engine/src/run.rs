@@ -68,11 +68,20 @@ pub struct JobOptions {
     pub evidence: bool,
     /// Greatest sum of request and response bytes; more is [`HostError::TranscriptBytes`].
     pub transcript_bytes_max: u64,
+    /// Keep the states of start and end, for checkpoints; takes the time of `evidence` once more.
+    pub states: bool,
+    /// Storage root before the run, where a replay is told it; a live run asks its host.
+    pub storage_before: Option<Digest>,
 }
 
 impl Default for JobOptions {
     fn default() -> Self {
-        Self { evidence: true, transcript_bytes_max: TRANSCRIPT_BYTES_DEFAULT }
+        Self {
+            evidence: true,
+            transcript_bytes_max: TRANSCRIPT_BYTES_DEFAULT,
+            states: false,
+            storage_before: None,
+        }
     }
 }
 
@@ -96,6 +105,15 @@ pub struct Usage {
     pub storage_bytes_delta: Option<i64>,
 }
 
+/// The states between which a run happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct States {
+    /// Before the first instruction, that of a start function included.
+    pub first: State,
+    /// After the last instruction.
+    pub last: State,
+}
+
 /// What is left of a run that ended by itself or by a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
@@ -110,6 +128,8 @@ pub struct Run {
     pub logs: Vec<LogLine>,
     /// State hash at the end, if [`JobOptions::evidence`] asked for it.
     pub state_hash: Option<StateHash>,
+    /// States of start and end, if [`JobOptions::states`] asked for them.
+    pub states: Option<States>,
     /// Transcript, if [`JobOptions::evidence`] asked for it.
     pub transcript: Option<Transcript>,
     /// What the run changes outside of itself, to be applied if it completed with 0.
@@ -242,6 +262,7 @@ pub(crate) struct Ended<'a> {
     fuel: u64,
     memory_bytes: u64,
     state_hash: Option<StateHash>,
+    states: Option<States>,
     pub(crate) storage_root: Option<Digest>,
     storage_bytes_delta: Option<i64>,
     trap_site: Option<TrapSite>,
@@ -273,6 +294,10 @@ pub(crate) fn execute_on<'a>(
     instance.set_global(place::FUEL, GlobalValue::I64(job.fuel))?;
     instance.set_global(place::PAGES_MAX, GlobalValue::I32(pages_max))?;
     instance.set_global(place::HOST_SHORT, GlobalValue::I32(0))?;
+    let first = match job.options.states {
+        true => Some(first_state(instance, facts, job, &mut dispatcher)?),
+        false => None,
+    };
     let called = call(instance, facts.has_start, job.entry, &mut dispatcher)?;
     let outcome = match called {
         Ok(code) => Some(Outcome::Completed(code)),
@@ -288,15 +313,16 @@ pub(crate) fn execute_on<'a>(
     if job.options.evidence && facts.has_storage() {
         storage_root = dispatcher.storage_root()?;
     }
-    let state_hash = match job.options.evidence {
-        true => Some(hash_state(instance, facts, known, storage_root)?),
+    let last = match job.options.evidence {
+        true => Some(read_state(instance, facts, known, storage_root)?),
         false => None,
     };
     Ok(Ended {
         outcome,
         fuel,
         memory_bytes: instance.memory().len() as u64,
-        state_hash,
+        state_hash: last.map(|last| known.state_hash(&last)),
+        states: first.zip(last).map(|(first, last)| States { first, last }),
         storage_root,
         storage_bytes_delta: dispatcher.staged.storage_delta(&job.capsule_hash),
         trap_site: instance.trap_site(),
@@ -342,22 +368,36 @@ fn fuel_left(instance: &mut dyn Instance) -> Result<i64, HostError> {
     Ok(instance.global(place::FUEL)?.bits().cast_signed())
 }
 
-fn hash_state(
+/// Reads the state before the first instruction.
+fn first_state(
+    instance: &mut dyn Instance,
+    facts: &Facts,
+    job: &Job<'_>,
+    dispatcher: &mut Dispatcher<'_>,
+) -> Result<State, HostError> {
+    let before = match facts.has_storage() {
+        true => dispatcher.storage_root_before(job.options.storage_before)?,
+        false => None,
+    };
+    // What a caller keeps of the memory is about its end.
+    read_state(instance, facts, &mut NothingKnown, before)
+}
+
+fn read_state(
     instance: &mut dyn Instance,
     facts: &Facts,
     known: &mut dyn KnownState,
     storage_root: Option<Digest>,
-) -> Result<StateHash, HostError> {
+) -> Result<State, HostError> {
     let globals = own_globals(instance, facts)?;
     let memory = instance.memory();
     let pages = memory.len() as u64 / u64::from(PAGE_BYTES);
-    let state = State {
+    Ok(State {
         pages: u32::try_from(pages).unwrap_or(u32::MAX),
         memory_root: known.memory_root(memory),
         globals_hash: known.globals_hash(&globals),
         storage_root: storage_root.unwrap_or_else(empty_storage_root),
-    };
-    Ok(known.state_hash(&state))
+    })
 }
 
 /// Reads the module's own mutable globals, in index order.
@@ -433,6 +473,7 @@ impl Ended<'_> {
             output: record.output,
             logs: record.logs,
             state_hash: self.state_hash,
+            states: self.states,
             transcript,
             effects: with_nested(self.dispatcher.staged.into_effects(), &record.nested),
             trap_site: self.trap_site,

@@ -131,6 +131,7 @@ impl<'a> Caller<'_, 'a> {
             options: JobOptions {
                 evidence: nesting.evidence,
                 transcript_bytes_max: self.setting.transcript_bytes_max.saturating_sub(used),
+                ..JobOptions::default()
             },
         };
         if let Err(refusal) = run::check(&callee.compiled.facts, &job) {

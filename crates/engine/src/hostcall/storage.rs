@@ -397,6 +397,17 @@ impl Dispatcher<'_> {
         Ok((root.count() > 0).then(|| root.root()))
     }
 
+    /// Returns the storage root before the run, which a replay is told; called before any hostcall.
+    pub(crate) fn storage_root_before(
+        &mut self,
+        told: Option<Digest>,
+    ) -> Result<Option<Digest>, HostError> {
+        match self.answers {
+            Answers::Live(_) => self.storage_root(),
+            Answers::Recorded(_) => Ok(told),
+        }
+    }
+
     /// Tells whether a replay knows of a key that is there at its end.
     pub(crate) fn holds_keys(&self) -> bool {
         let view = self.staged.storage.get(&self.setting.package);
