@@ -26,11 +26,11 @@
 //! |---|---|
 //! | every reader's error and limits | [`error`], [`limits`] |
 //! | digests, trees, random blocks | [`hash`], [`tree`], [`random`] |
-//! | encodings | [`cbor`], [`json`], [`klog`] |
+//! | encodings | [`cbor`], [`json`], [`klog`], [`container`] |
 //! | keys, what they sign, who may read | [`key`], [`envelope`], [`stanza`], `encrypt` |
-//! | documents | [`manifest`], [`policy`], [`package`], [`transcript`] |
+//! | documents | [`manifest`], [`policy`], [`package`], [`transcript`], [`receipt`] |
 //! | the verifier's own documents | [`trust`], [`acceptance`], [`known`] |
-//! | verdicts on a package | [`verify`] |
+//! | verdicts on a package or a receipt | [`verify`] |
 //!
 //! # Invariants
 //! - `encode(decode(x)) == x` for every accepted `x`, so an artefact has one digest.
@@ -58,6 +58,7 @@ pub mod tree;
 
 pub mod cbor;
 pub mod closure;
+pub mod container;
 pub mod json;
 pub mod klog;
 
@@ -73,6 +74,7 @@ pub mod known;
 pub mod manifest;
 pub mod package;
 pub mod policy;
+pub mod receipt;
 pub mod stanza;
 pub mod storage;
 mod text;

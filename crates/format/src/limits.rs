@@ -25,6 +25,27 @@ pub const ENVELOPE_BYTES_MAX: usize = 1 << 16;
 /// Greatest number of envelopes read of one container.
 pub const ENVELOPES_MAX: usize = 16;
 
+/// Greatest number of entries of a container that is read.
+pub const CONTAINER_ENTRIES_MAX: usize = 4_096;
+
+/// Greatest length of an entry name in a container, in bytes.
+pub const CONTAINER_NAME_BYTES_MAX: usize = 99;
+
+/// Greatest length of an entry of a container that is read, in bytes.
+pub const ENTRY_BYTES_MAX: usize = 1 << 30;
+
+/// Greatest length of the index of a container, in bytes.
+pub const INDEX_BYTES_MAX: usize = 1 << 20;
+
+/// Greatest length of a container that is read, in bytes.
+pub const CONTAINER_BYTES_MAX: u64 = 1 << 32;
+
+/// Greatest number of runs that a receipt lists inside its run.
+pub const NESTED_RUNS_MAX: u64 = 256;
+
+/// Greatest number of checkpoints of one run that are read.
+pub const CHECKPOINTS_MAX: u64 = 65_536;
+
 /// Greatest length of a package file, in bytes.
 pub const PACKAGE_BYTES_MAX: u64 = (1 << 30) + (1 << 25);
 
@@ -179,12 +200,12 @@ pub const TABLE: &[Limit] = &[
     fixed("storage value", STORAGE_VALUE_BYTES_MAX as u64, "bytes"),
     fixed("hostcall request or response", kapsule_abi::BUFFER_BYTES_MAX as u64, "bytes"),
     limit("transcript entries", TRANSCRIPT_ENTRIES_MAX, 1 << 20, "entries"),
-    limit("checkpoints", 1 << 20, 65_536, "checkpoints"),
-    limit("container file", 1 << 36, 1 << 32, "bytes"),
-    limit("container entries", 65_535, 4_096, "entries"),
-    fixed("container name", 99, "bytes"),
-    limit("container entry", (1 << 33) - 1, 1 << 30, "bytes"),
-    fixed("container index", 1 << 20, "bytes"),
+    limit("checkpoints", 1 << 20, CHECKPOINTS_MAX, "checkpoints"),
+    limit("container file", 1 << 36, CONTAINER_BYTES_MAX, "bytes"),
+    limit("container entries", 65_535, CONTAINER_ENTRIES_MAX as u64, "entries"),
+    fixed("container name", CONTAINER_NAME_BYTES_MAX as u64, "bytes"),
+    limit("container entry", (1 << 33) - 1, ENTRY_BYTES_MAX as u64, "bytes"),
+    fixed("container index", INDEX_BYTES_MAX as u64, "bytes"),
     fixed("capsule metadata", 1 << 16, "bytes"),
     limit("capsule file", 1 << 30, 1 << 26, "bytes"),
     limit("capsule payload plaintext", 1 << 30, 1 << 24, "bytes"),

@@ -4,14 +4,17 @@
 //! `spec/report.md`; vectors in `spec/vectors/mod/`.
 
 mod checks;
+mod receipt;
 mod report;
 mod signer;
 
 use core::ops::Deref;
 
 pub use checks::{ClosureFinding, Options, load, package};
+pub use receipt::{ReceiptOptions, Reexecution, receipt};
 pub use report::{
-    Artefact, Check, CheckName, CheckResult, Facts, Level, Report, SignatureFact, SignatureState,
+    Artefact, Check, CheckName, CheckResult, Facts, Level, ReceiptFacts, Report, SignatureFact,
+    SignatureState,
 };
 
 /// A value whose structure holds and whose signatures nobody has looked at.

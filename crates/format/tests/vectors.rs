@@ -8,6 +8,7 @@
 
 mod authoring;
 mod cbor;
+mod container;
 mod encrypted;
 mod envelope;
 mod hash;
@@ -16,6 +17,7 @@ mod keys;
 mod klog;
 mod package;
 mod policy;
+mod receipt;
 mod storage;
 mod transcript;
 mod tree;
@@ -38,6 +40,7 @@ struct Group {
 /// Every group that this crate judges.
 const GROUPS: &[Group] = &[
     Group { name: "authoring", judge: authoring::judge },
+    Group { name: "container", judge: container::judge },
     Group { name: "envelope", judge: envelope::judge },
     Group { name: "hash", judge: hash::judge },
     Group { name: "kcbor", judge: cbor::judge },
@@ -45,6 +48,7 @@ const GROUPS: &[Group] = &[
     Group { name: "klog", judge: klog::judge },
     Group { name: "mod", judge: package::judge },
     Group { name: "policy", judge: policy::judge },
+    Group { name: "receipt", judge: receipt::judge },
     Group { name: "rjson", judge: json::judge },
     Group { name: "storage", judge: storage::judge },
     Group { name: "transcript", judge: transcript::judge },

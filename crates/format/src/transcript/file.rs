@@ -193,6 +193,31 @@ fn effective_policy(fields: &mut Fields) -> Result<Policy, DecodeError> {
     Policy::decode(&bytes).map_err(|error| inner(error).within("key 9 of run-header"))
 }
 
+/// Reads the entries of a transcript alone, as an audit bundle holds them.
+///
+/// # Errors
+/// As [`Transcript::decode`] for an entry.
+pub fn read_entries(bytes: &[u8]) -> Result<Entries, DecodeError> {
+    let mut entries = Entries::default();
+    for (record, seq) in Reader::new(bytes).zip(0..) {
+        let Record { offset, value, .. } = record?;
+        push_value(&mut entries, value, seq).map_err(|error| at(error, offset))?;
+    }
+    Ok(entries)
+}
+
+/// Writes the entries of a transcript alone.
+///
+/// # Errors
+/// E004 for a record of more than 2^24 bytes.
+pub fn write_entries(entries: &Entries) -> Result<Vec<u8>, DecodeError> {
+    let mut writer = Writer::new();
+    for (entry, seq) in entries.iter().zip(0..) {
+        writer.push(&entry.to_value(seq))?;
+    }
+    Ok(writer.into_bytes())
+}
+
 /// Adds the entry that a record holds.
 fn push_value(entries: &mut Entries, value: Value, position: u64) -> Result<(), DecodeError> {
     let mut fields = Fields::new(value, "transcript-entry")?;

@@ -19,7 +19,7 @@ use crate::key::{Identity, KeyId, PublicKey, Suite};
 use crate::known::Known;
 use crate::manifest::{Manifest, ProofType};
 use crate::package::{Decrypt, EnvelopeName, Package, PackageId, Raw, Scope, Signature, encrypted};
-use crate::trust::Trust;
+use crate::trust::{Role, Trust};
 
 /// What looking for the closure of a package has shown.
 ///
@@ -142,11 +142,11 @@ pub fn load(
     }
 }
 
-fn failed(name: CheckName, error: &DecodeError) -> Check {
+pub(super) fn failed(name: CheckName, error: &DecodeError) -> Check {
     Check { name, result: CheckResult::Fail(error.code), detail: error.to_string() }
 }
 
-fn passed(name: CheckName, detail: impl Into<String>) -> Check {
+pub(super) fn passed(name: CheckName, detail: impl Into<String>) -> Check {
     Check { name, result: CheckResult::Pass, detail: detail.into() }
 }
 
@@ -210,7 +210,15 @@ impl<'a> Session<'a> {
             self.check_proof_type(manifest);
             self.check_version(manifest);
             self.check_signatures(manifest, signatures.as_deref(), known);
-            let checks = signer::check(manifest, &self.facts.signers, trust, now_ms, self.options);
+            let author = manifest.identity().ok().flatten();
+            let subject = signer::Subject {
+                signer: author.as_ref(),
+                role: Role::Author,
+                others: Role::Publisher,
+                package: Some(&manifest.name),
+            };
+            let signers = &self.facts.signers;
+            let checks = signer::check(&subject, signers, trust, now_ms, self.options);
             checks.into_iter().for_each(|check| self.put(check));
         }
         if let (Some(manifest), Some(policy)) = (&manifest, &policy) {

@@ -1,5 +1,6 @@
 //! The report of a verification and its canonical bytes.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -9,11 +10,13 @@ use kapsule_abi::{ErrorCode, guard};
 
 use super::checks::Options;
 use crate::Digest;
+use crate::hash::encode_hex;
 use crate::json::{self, Value};
 use crate::key::{IdentityId, KeyId, Suite};
 use crate::manifest::names;
 use crate::package::{CoreHash, PackageId, Scope};
 use crate::policy::PolicyHash;
+use crate::receipt::{ExecHash, Ignored, ReceiptId, StatementHash};
 
 /// Value of `schema` in a report.
 pub(super) const SCHEMA: &str = "kapsule/report/1";
@@ -33,7 +36,7 @@ names! {
 }
 
 names! {
-    /// A named check of a package, in the order of the table of checks.
+    /// A named check of a package or a receipt, in the order of the table of checks.
     CheckName {
         /// Every byte form.
         Form = "form",
@@ -45,32 +48,85 @@ names! {
         Signature = "signature",
         /// Dependency order, payload kind, resources and fees.
         Sections = "sections",
+        /// A claim agrees with itself.
+        Claim = "claim",
         /// The promised proof verifies.
         Proof = "proof",
         /// The trust roots list the author for this package.
         SignerTrusted = "signer.trusted",
         /// Enough trusted identities signed.
         SignerQuorum = "signer.quorum",
+        /// The access list allows the issuer under the policy.
+        SignerAcl = "signer.acl",
+        /// The receipt policy is at hand.
+        PolicyDocument = "policy.document",
+        /// The receipt policy is in the pinned registry.
+        PolicyRegistry = "policy.registry",
+        /// Every rule of the receipt policy holds.
+        PolicyRules = "policy.rules",
+        /// Host and toolchain manifests belong to the run and are signed.
+        Manifests = "manifests",
+        /// The nonce is the verifier's own, and the run was in time.
+        Job = "job",
+        /// A transparency log includes the artefact.
+        Log = "log",
         /// Every package of the closure is present and no version went back.
         Dependencies = "dependencies",
+        /// The receipts that this one builds on are present.
+        Ancestors = "ancestors",
         /// The encrypted payload was opened.
         Opened = "opened",
+        /// Every bound entry is there.
+        Entries = "entries",
+        /// Input and output are there and open their commitments.
+        Blobs = "blobs",
+        /// The audit bundle is there and is the one that the claim names.
+        Bundle = "bundle",
+        /// The events lead to the claimed root.
+        Events = "events",
+        /// The hostcalls lead to the claimed root.
+        Transcript = "transcript",
+        /// The checkpoints lead to the claimed root and agree with the claim.
+        Checkpoints = "checkpoints",
+        /// The bundle can be had.
+        Availability = "availability",
+        /// The run was repeated and gives the same execution hash.
+        Reexec = "reexec",
     }
 }
 
 impl CheckName {
-    /// Returns the lowest level that needs this check to pass.
+    /// Returns the lowest level that needs this check to pass; no level needs a repetition.
     #[must_use]
-    pub const fn level(self) -> Level {
+    pub const fn level(self) -> Option<Level> {
         match self {
             Self::Form
             | Self::Hashes
             | Self::Statement
             | Self::Signature
             | Self::Sections
-            | Self::Proof => Level::ProofOnly,
-            Self::SignerTrusted | Self::SignerQuorum => Level::PolicyEnforced,
-            Self::Dependencies | Self::Opened => Level::AuditReady,
+            | Self::Claim
+            | Self::Proof => Some(Level::ProofOnly),
+            Self::SignerTrusted
+            | Self::SignerQuorum
+            | Self::SignerAcl
+            | Self::PolicyDocument
+            | Self::PolicyRegistry
+            | Self::PolicyRules
+            | Self::Manifests
+            | Self::Job
+            | Self::Log => Some(Level::PolicyEnforced),
+            Self::Dependencies
+            | Self::Ancestors
+            | Self::Opened
+            | Self::Entries
+            | Self::Blobs
+            | Self::Bundle
+            | Self::Events
+            | Self::Transcript
+            | Self::Checkpoints
+            | Self::Availability => Some(Level::AuditReady),
+            Self::Reexec => None,
         }
     }
 }
@@ -123,6 +179,8 @@ pub struct Check {
 pub enum Artefact {
     /// A package with this `capsule_hash`.
     Package(PackageId),
+    /// A receipt with this id.
+    Receipt(ReceiptId),
     /// A file that cannot be read, with this SHA-256.
     Unknown(Digest),
 }
@@ -167,10 +225,14 @@ pub struct Facts {
     pub core_hash: Option<CoreHash>,
     /// Whether insecure development keys were allowed.
     pub insecure_dev: bool,
+    /// Attached entries of a receipt that were set aside, ascending by name.
+    pub ignored: Vec<Ignored>,
     /// Name of the package.
     pub name: Option<String>,
     /// Digest of the policy section.
     pub policy_hash: Option<PolicyHash>,
+    /// What was derived from a receipt.
+    pub receipt: Option<Box<ReceiptFacts>>,
     /// Every signature that was looked at and every one that is missing, ascending; for display,
     /// since the bytes of a report list signers alone.
     pub signatures: Vec<SignatureFact>,
@@ -180,6 +242,29 @@ pub struct Facts {
     pub unknown_signers: Vec<KeyId>,
     /// Version of the package.
     pub version: Option<String>,
+}
+
+/// What was derived from a receipt, in its own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiptFacts {
+    /// Execution hash.
+    pub exec_hash: ExecHash,
+    /// Who issued it.
+    pub issuer: IdentityId,
+    /// Nonce of the job.
+    pub nonce: [u8; 32],
+    /// Name of the class of the outcome.
+    pub outcome: &'static str,
+    /// SHA-256 of the receipt policy that the issuer submits to.
+    pub policy_sha256: Option<Digest>,
+    /// Id of the receipt.
+    pub receipt_id: ReceiptId,
+    /// Names the run.
+    pub run_id: [u8; 16],
+    /// Hash of the statement.
+    pub statement_hash: StatementHash,
+    /// Hash of the trace spec.
+    pub trace_spec_hash: Digest,
 }
 
 /// What a verifier found.
@@ -266,6 +351,7 @@ impl Report {
     pub fn to_value(&self) -> Value {
         let (kind, id) = match self.artefact {
             Artefact::Package(id) => ("package", *id.digest()),
+            Artefact::Receipt(id) => ("receipt", *id.digest()),
             Artefact::Unknown(id) => ("unknown", id),
         };
         let status = if self.is_accepted() { "ACCEPT" } else { "REJECT" };
@@ -286,7 +372,7 @@ impl Report {
 }
 
 fn is_needed(name: CheckName, required: Level, demanded: &[CheckName]) -> bool {
-    name.level() <= required || demanded.contains(&name)
+    name.level().is_some_and(|level| level <= required) || demanded.contains(&name)
 }
 
 /// Returns the highest level whose checks all pass.
@@ -298,7 +384,10 @@ fn verdict(checks: &[Check], insecure_dev: bool) -> Level {
             (CheckResult::Fail(_), _) => Level::Rejected,
             // An absent proof leaves what the signatures prove.
             (CheckResult::NotDone(_), CheckName::Proof) => Level::ProofOnly,
-            (CheckResult::NotDone(_), name) => below(name.level()),
+            (CheckResult::NotDone(_), name) => match name.level() {
+                Some(level) => below(level),
+                None => continue,
+            },
         };
         level = level.min(cap);
     }
@@ -336,7 +425,7 @@ impl Facts {
     fn to_value(&self) -> Value {
         let hex = |id: &dyn core::fmt::Display| Value::Text(id.to_string());
         let mut members = Vec::from([
-            ("ignored", Value::Array(Vec::new())),
+            ("ignored", Value::array(self.ignored.iter().map(ignored))),
             ("insecure_dev", self.insecure_dev.into()),
             ("signers", Value::array(self.signers.iter().map(|id| hex(id)))),
             ("unknown_signers", Value::array(self.unknown_signers.iter().map(|id| hex(id)))),
@@ -352,6 +441,32 @@ impl Facts {
         ];
         let present = optional.into_iter().filter_map(|(name, value)| Some((name, value?)));
         members.extend(present);
+        members.extend(self.receipt.iter().flat_map(|receipt| receipt.members()));
         Value::object(members)
+    }
+}
+
+fn ignored(entry: &Ignored) -> Value {
+    Value::object([("code", short_code(entry.code).into()), ("name", entry.name.as_str().into())])
+}
+
+impl ReceiptFacts {
+    fn members(&self) -> Vec<(&'static str, Value)> {
+        let text = |value: &dyn core::fmt::Display| Value::Text(value.to_string());
+        let mut members = Vec::from([
+            ("exec_hash", text(&self.exec_hash)),
+            ("issuer", text(&self.issuer)),
+            ("kind", "exec".into()),
+            ("nonce", Value::Text(encode_hex(&self.nonce))),
+            ("outcome", self.outcome.into()),
+            ("receipt_id", text(&self.receipt_id)),
+            ("rules", Value::Array(Vec::new())),
+            ("run_id", Value::Text(encode_hex(&self.run_id))),
+            ("statement_hash", text(&self.statement_hash)),
+            ("trace_spec_hash", text(&self.trace_spec_hash)),
+        ]);
+        let policy = self.policy_sha256.as_ref().map(|digest| text(digest));
+        members.extend(policy.map(|policy| ("policy_sha256", policy)));
+        members
     }
 }

@@ -9,7 +9,6 @@ use kapsule_abi::{ErrorCode, guard};
 use super::checks::{Options, not_done};
 use super::report::{Check, CheckName, CheckResult};
 use crate::key::{Identity, IdentityId, PublicKey, is_published_test_key};
-use crate::manifest::Manifest;
 use crate::trust::{Role, Trust};
 
 /// Why an identity is not accepted.
@@ -18,35 +17,41 @@ struct Refusal {
     detail: String,
 }
 
+/// Who speaks for an artefact, and as what.
+pub(super) struct Subject<'a> {
+    /// Author of a package or issuer of a receipt.
+    pub(super) signer: Option<&'a Identity>,
+    /// Role that it needs.
+    pub(super) role: Role,
+    /// Role that others need whose signatures count.
+    pub(super) others: Role,
+    /// Name of the package; roles for receipts are not limited to packages.
+    pub(super) package: Option<&'a str>,
+}
+
 /// Makes the checks `signer.trusted` and `signer.quorum`.
 pub(super) fn check(
-    manifest: &Manifest,
+    subject: &Subject<'_>,
     signers: &[IdentityId],
     trust: Option<&Trust>,
     now_ms: Option<u64>,
     options: &Options<'_>,
 ) -> Vec<Check> {
-    let author = manifest.identity().ok().flatten();
     let roots = trust.zip(now_ms).map(|(trust, now_ms)| Roots { trust, now_ms, options });
     Vec::from([
-        trusted(manifest, author.as_ref(), roots.as_ref(), options),
-        quorum(manifest, author.as_ref(), signers, roots.as_ref(), options.min_signers),
+        trusted(subject, roots.as_ref(), options),
+        quorum(subject, signers, roots.as_ref(), options.min_signers),
     ])
 }
 
-fn trusted(
-    manifest: &Manifest,
-    author: Option<&Identity>,
-    roots: Option<&Roots<'_>>,
-    options: &Options<'_>,
-) -> Check {
+fn trusted(subject: &Subject<'_>, roots: Option<&Roots<'_>>, options: &Options<'_>) -> Check {
     let name = CheckName::SignerTrusted;
     let fail = |refusal: Refusal| Check {
         name,
         result: CheckResult::Fail(refusal.code),
         detail: refusal.detail,
     };
-    let Some(author) = author else {
+    let Some(author) = subject.signer else {
         return not_done(name, ErrorCode::SignatureMissing, "the package names no author keys");
     };
     let test_key = author.keys().iter().find(|key| is_published_test_key(key));
@@ -67,7 +72,7 @@ fn trusted(
         }
         return not_done(name, ErrorCode::NotLookedAt, "no trust file or no clock was given");
     };
-    match roots.accept(author, Role::Author, &manifest.name) {
+    match roots.accept(author, subject.role, subject.package) {
         Ok(()) => Check { name, result: CheckResult::Pass, detail: String::new() },
         Err(mut refusal) => {
             let greater = roots.trust.keys.iter().map(|entry| &entry.identity);
@@ -86,8 +91,7 @@ fn lacking(greater: &Identity, author: &Identity) -> String {
 }
 
 fn quorum(
-    manifest: &Manifest,
-    author: Option<&Identity>,
+    subject: &Subject<'_>,
     signers: &[IdentityId],
     roots: Option<&Roots<'_>>,
     min_signers: u64,
@@ -97,11 +101,11 @@ fn quorum(
         return not_done(name, ErrorCode::NotLookedAt, "no trust file or no clock was given");
     };
     let counts = |id: &&IdentityId| {
-        let own = author.filter(|author| author.id() == **id);
-        let role = if own.is_some() { Role::Author } else { Role::Publisher };
+        let own = subject.signer.filter(|signer| signer.id() == **id);
+        let role = if own.is_some() { subject.role } else { subject.others };
         let listed = roots.trust.key(id).map(|entry| &entry.identity);
         let identity = own.or(listed);
-        identity.is_some_and(|identity| roots.accept(identity, role, &manifest.name).is_ok())
+        identity.is_some_and(|identity| roots.accept(identity, role, subject.package).is_ok())
     };
     let found = signers.iter().filter(counts).count() as u64;
     let detail = format!("{found} trusted identities signed, needed are {min_signers}");
@@ -119,8 +123,13 @@ struct Roots<'a> {
 }
 
 impl Roots<'_> {
-    /// Asks whether an identity is accepted in a role for a package.
-    fn accept(&self, identity: &Identity, role: Role, package: &str) -> Result<(), Refusal> {
+    /// Asks whether an identity is accepted in a role, for a package if one is meant.
+    fn accept(
+        &self,
+        identity: &Identity,
+        role: Role,
+        package: Option<&str>,
+    ) -> Result<(), Refusal> {
         let refuse = |code, detail| Err(Refusal { code, detail });
         let (trust, now_ms, skew_ms) = (self.trust, self.now_ms, self.options.max_skew_ms);
         if let Some(error) = &self.options.trust_refused
@@ -144,10 +153,15 @@ impl Roots<'_> {
                 format!("identity {id} is not in the trust roots"),
             );
         };
-        if guard!("format.verify.role", !key.allows(role, package)) {
+        let allowed = match package {
+            Some(package) => key.allows(role, package),
+            None => key.roles.contains(&role),
+        };
+        if guard!("format.verify.role", !allowed) {
+            let of = package.map(|package| format!(" of {package}")).unwrap_or_default();
             return refuse(
                 ErrorCode::SignerUntrusted,
-                format!("identity {id} is not trusted as {role} of {package}"),
+                format!("identity {id} is not trusted as {role}{of}"),
             );
         }
         if guard!("format.verify.key_window", !key.is_valid_at(now_ms, skew_ms)) {

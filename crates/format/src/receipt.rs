@@ -1,0 +1,31 @@
+//! Receipt (`.cap`): a signed claim about one run, with what is needed to check and repeat it.
+//!
+//! # Spec
+//! `spec/receipt.md`; vectors in `spec/vectors/receipt/`.
+
+mod bundle;
+mod checkpoint;
+mod claim;
+mod exec;
+mod facts;
+mod file;
+mod issue;
+mod parts;
+mod statement;
+
+pub use bundle::{Bundle, CHECKPOINTS, POLICY, TRANSCRIPT};
+pub use checkpoint::{Checkpoint, CheckpointKind, read_checkpoints, root, write_checkpoints};
+pub use claim::Claim;
+pub use exec::{Counted, ExecBody, ExecHash, Sized};
+pub use facts::{Difference, differences};
+pub use file::{Blobs, Ignored, PACKAGE, Receipt, SignatureName};
+pub use issue::{Evidence, Issue, Issued, OUTPUT, exec_body, issue};
+pub use parts::{Anchor, BundleRef, Context, Events, Job, PolicyRef, PublicOutput, TraceSpec};
+pub use statement::{PREDICATE, Statement, StatementHash, outcome_name, trace_spec_hash};
+
+use crate::hash::digest_id;
+
+digest_id!(
+    /// SHA-256 of the claim, which names a receipt whatever is attached to it.
+    ReceiptId
+);

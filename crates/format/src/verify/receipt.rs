@@ -1,0 +1,298 @@
+//! The checks of a receipt, and the report that they make.
+
+mod audit;
+mod signed;
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use kapsule_abi::{ErrorCode, guard};
+
+use super::checks::{Options, failed, not_done, passed};
+use super::report::{Artefact, Check, CheckName, CheckResult, Facts, ReceiptFacts, Report};
+use super::signer;
+use crate::DecodeError;
+use crate::hash::sha256;
+use crate::package::Package;
+use crate::receipt::{Ignored, Receipt, outcome_name, trace_spec_hash};
+use crate::trust::{Role, Trust};
+
+/// What repeating the run of a receipt has shown.
+///
+/// A verifier of bytes runs nothing; who has an engine repeats the run and tells the verifier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reexecution {
+    /// Passed, failed with E410, or not done.
+    pub result: CheckResult,
+    /// What was found, in one line.
+    pub detail: String,
+}
+
+/// What a verifier asks of a receipt besides what it asks of every artefact.
+#[derive(Clone, Debug, Default)]
+pub struct ReceiptOptions {
+    /// Nonce that the verifier gave to the job, if it gave one.
+    pub nonce: Option<[u8; 32]>,
+    /// What repeating the run has shown, if somebody repeated it.
+    pub reexecution: Option<Reexecution>,
+}
+
+/// Verifies a receipt file and reports every check.
+///
+/// Hashes what is in the file once, the audit bundle and its records once more; takes about a
+/// millisecond without blobs.
+/// Nothing is written, run, fetched or decompressed.
+///
+/// # Determinism
+/// Depends on the arguments alone.
+///
+/// # Spec
+/// `spec/receipt.md`, `spec/report.md`.
+#[must_use]
+pub fn receipt(
+    bytes: &[u8],
+    trust: Option<&Trust>,
+    now_ms: Option<u64>,
+    options: &Options<'_>,
+    asked: &ReceiptOptions,
+) -> Report {
+    match Receipt::decode(bytes) {
+        Ok(receipt) => Session::new(&receipt, options, asked).run(trust, now_ms),
+        Err(error) => {
+            let facts = Facts { insecure_dev: options.insecure_dev, ..Facts::default() };
+            let checks = Vec::from([failed(CheckName::Form, &error)]);
+            Report::new(Artefact::Unknown(sha256(bytes)), checks, facts, options)
+        }
+    }
+}
+
+/// One verification: the file and what the checks found so far.
+struct Session<'a> {
+    receipt: &'a Receipt<'a>,
+    options: &'a Options<'a>,
+    asked: &'a ReceiptOptions,
+    checks: BTreeMap<CheckName, Check>,
+    facts: Facts,
+}
+
+impl<'a> Session<'a> {
+    fn new(receipt: &'a Receipt<'a>, options: &'a Options<'a>, asked: &'a ReceiptOptions) -> Self {
+        let claim = receipt.claim();
+        let derived = ReceiptFacts {
+            exec_hash: claim.exec.hash(),
+            issuer: claim.issuer.id(),
+            nonce: claim.job.nonce,
+            outcome: outcome_name(claim.exec.outcome),
+            policy_sha256: claim.policy.as_ref().map(|policy| policy.sha256),
+            receipt_id: claim.id(),
+            run_id: claim.job.run_id,
+            statement_hash: claim.statement().hash(),
+            trace_spec_hash: trace_spec_hash(&claim.trace_spec),
+        };
+        let facts = Facts {
+            insecure_dev: options.insecure_dev,
+            receipt: Some(Box::new(derived)),
+            ..Facts::default()
+        };
+        Self { receipt, options, asked, checks: BTreeMap::new(), facts }
+    }
+
+    fn run(mut self, trust: Option<&Trust>, now_ms: Option<u64>) -> Report {
+        // What a refused trust file says is not even knowledge of keys.
+        let known = trust.filter(|_| self.options.trust_refused.is_none());
+        for name in self.receipt.unread() {
+            self.ignore(name, ErrorCode::NotLookedAt);
+        }
+        self.conclude(CheckName::Hashes, self.receipt.check_bound(), "");
+        self.check_expected();
+        let package = self.package();
+        self.put(passed(CheckName::Form, ""));
+        self.conclude(CheckName::Claim, self.receipt.claim().check(), "");
+        self.check_signatures(known);
+        self.check_signers(trust, now_ms);
+        self.check_proof();
+        self.check_policy();
+        self.check_job();
+        self.check_left_out();
+        self.audit(package.as_ref());
+        self.check_reexecution();
+        self.demand();
+        self.facts.ignored.sort();
+        let artefact = Artefact::Receipt(self.receipt.claim().id());
+        let checks = self.checks.into_values().collect();
+        Report::new(artefact, checks, self.facts, self.options)
+    }
+
+    /// Keeps a check, unless an earlier step of the decode order spoke for it already.
+    fn put(&mut self, check: Check) {
+        self.checks.entry(check.name).or_insert(check);
+    }
+
+    /// Files what came of a check under its name.
+    fn conclude(&mut self, name: CheckName, result: Result<(), DecodeError>, detail: &str) {
+        self.put(match result {
+            Ok(()) => passed(name, detail),
+            Err(error) => failed(name, &error),
+        });
+    }
+
+    fn ignore(&mut self, name: &str, code: ErrorCode) {
+        self.facts.ignored.push(Ignored { name: name.to_string(), code });
+    }
+
+    /// Compares the package that ran with the one that was asked for.
+    fn check_expected(&mut self) {
+        let found = self.receipt.claim().exec.capsule_hash;
+        let Some(expected) = self.options.expected.filter(|expected| *expected != found) else {
+            return;
+        };
+        if guard!("format.receipt.expected", true) {
+            let detail = format!("the run was of {found}, asked for is {expected}");
+            let error = DecodeError::new(ErrorCode::FactsConflict, detail);
+            self.checks.insert(CheckName::Hashes, failed(CheckName::Hashes, &error));
+        }
+    }
+
+    /// Opens the package that the receipt binds, and compares it with the claim.
+    fn package(&mut self) -> Option<Package> {
+        let bytes = self.receipt.package()?;
+        let package = match Package::decode(bytes) {
+            Ok(package) => package.into_inner(),
+            Err(error) => {
+                let name =
+                    if error.code.number() < 10 { CheckName::Form } else { CheckName::Hashes };
+                self.put(failed(name, &error.within("package.mod")));
+                return None;
+            }
+        };
+        if let Err(error) = self.compare_package(&package) {
+            self.checks.insert(CheckName::Hashes, failed(CheckName::Hashes, &error));
+            return None;
+        }
+        Some(package)
+    }
+
+    fn compare_package(&self, package: &Package) -> Result<(), DecodeError> {
+        let exec = &self.receipt.claim().exec;
+        let own = &package.manifest().exec;
+        let module = own.encrypted.as_ref().map_or(own.hash, |encrypted| encrypted.commitment);
+        let same = package.capsule_hash() == exec.capsule_hash
+            && package.core_hash() == exec.core_hash
+            && package.policy_hash() == exec.policy_hash
+            && module == exec.module
+            && own.profile.name() == exec.profile
+            && own.has_entry(&exec.entry);
+        if guard!("format.receipt.package", !same) {
+            let detail = "package.mod is another package than exec-body names, or lacks the entry";
+            return Err(DecodeError::new(ErrorCode::FactsConflict, detail));
+        }
+        Ok(())
+    }
+
+    fn check_signers(&mut self, trust: Option<&Trust>, now_ms: Option<u64>) {
+        let issuer = &self.receipt.claim().issuer;
+        let subject = signer::Subject {
+            signer: Some(issuer),
+            role: Role::Issuer,
+            others: Role::Issuer,
+            package: None,
+        };
+        let signers = &self.facts.signers;
+        let checks = signer::check(&subject, signers, trust, now_ms, self.options);
+        checks.into_iter().for_each(|check| self.put(check));
+    }
+
+    fn check_proof(&mut self) {
+        let promised = &self.receipt.claim().proof_systems;
+        let held = self.receipt.container().below("proof/").count();
+        let name = CheckName::Proof;
+        if guard!("format.receipt.proof_missing", !promised.is_empty() && held == 0) {
+            let detail = "the claim promises a proof, and none is attached";
+            self.put(not_done(name, ErrorCode::ProofMissing, detail));
+        } else if guard!("format.receipt.proof_unread", held > 0) {
+            let detail = "this verifier has no proof system";
+            self.put(not_done(name, ErrorCode::ProofSystemUnsupported, detail));
+        }
+    }
+
+    /// Names what a receipt policy would decide; this version reads none.
+    fn check_policy(&mut self) {
+        let (code, detail) = match self.receipt.claim().policy {
+            None => (ErrorCode::PolicyDocumentMissing, "the claim submits to no receipt policy"),
+            Some(_) => (ErrorCode::NotLookedAt, "this version reads no receipt policies"),
+        };
+        self.put(not_done(CheckName::PolicyDocument, code, detail));
+        let unread = "this version reads no receipt policies";
+        for name in [CheckName::PolicyRegistry, CheckName::PolicyRules] {
+            self.put(not_done(name, ErrorCode::NotLookedAt, unread));
+        }
+        let detail = "this version reads no access lists";
+        self.put(not_done(CheckName::SignerAcl, ErrorCode::NotLookedAt, detail));
+    }
+
+    fn check_job(&mut self) {
+        let (name, claim) = (CheckName::Job, self.receipt.claim());
+        let late = claim.job.not_after.is_some_and(|last| claim.context.stop_ms > last);
+        if guard!("format.receipt.not_after", late) {
+            let detail = "the run stopped after the last moment that the job allows";
+            self.put(failed(name, &DecodeError::new(ErrorCode::Expired, detail)));
+        }
+        match self.asked.nonce {
+            None => {
+                let detail = "no nonce was given to compare with";
+                self.put(not_done(name, ErrorCode::NotLookedAt, detail));
+            }
+            Some(nonce) if guard!("format.receipt.nonce", nonce != claim.job.nonce) => {
+                let detail = "the nonce of the claim is another one than the verifier's";
+                self.put(failed(name, &DecodeError::new(ErrorCode::NonceMismatch, detail)));
+            }
+            Some(_) => self.put(passed(name, "the nonce is the verifier's own")),
+        }
+    }
+
+    /// Names what the receipt holds or refers to and this version does not look into.
+    fn check_left_out(&mut self) {
+        let claim = self.receipt.claim();
+        let manifest = |name: &str| name == "host.json" || name == "toolchain.json";
+        if guard!(
+            "format.receipt.manifests",
+            claim.entries.iter().any(|entry| manifest(&entry.name))
+        ) {
+            let detail = "this version reads no host and toolchain manifests";
+            self.put(not_done(CheckName::Manifests, ErrorCode::NotLookedAt, detail));
+        }
+        if guard!("format.receipt.ancestors", !claim.parents.is_empty()) {
+            let detail = format!("{} receipts that it builds on are not here", claim.parents.len());
+            self.put(not_done(CheckName::Ancestors, ErrorCode::AncestorAbsent, detail));
+        }
+    }
+
+    fn check_reexecution(&mut self) {
+        self.put(match &self.asked.reexecution {
+            Some(Reexecution { result, detail }) => {
+                Check { name: CheckName::Reexec, result: *result, detail: detail.clone() }
+            }
+            None => not_done(
+                CheckName::Reexec,
+                ErrorCode::NotLookedAt,
+                "nobody repeated the run; `kapsule replay` does",
+            ),
+        });
+    }
+
+    /// Names what is demanded and would otherwise be left out.
+    fn demand(&mut self) {
+        for (name, code, detail) in [
+            (CheckName::Proof, ErrorCode::ProofMissing, "the claim promises no proof"),
+            (CheckName::Log, ErrorCode::LogProofMissing, "this version reads no log proofs"),
+            (CheckName::Manifests, ErrorCode::ManifestMissing, "the claim lists no manifests"),
+        ] {
+            if guard!("format.receipt.demand", self.options.require.contains(&name)) {
+                self.put(not_done(name, code, detail));
+            }
+        }
+    }
+}

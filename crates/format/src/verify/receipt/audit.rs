@@ -1,0 +1,311 @@
+//! What the receipt refers to: bound entries, input and output, the audit bundle and its records.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use kapsule_abi::{ErrorCode, guard};
+
+use super::super::checks::{failed, not_done, passed};
+use super::super::report::{Check, CheckName};
+use super::Session;
+use crate::package::Package;
+use crate::policy::{self, Policy};
+use crate::receipt::{
+    Blobs, Bundle, BundleRef, Checkpoint, CheckpointKind, ExecBody, Sized, root as checkpoint_root,
+};
+use crate::transcript::{
+    Entries, ZERO_HEAD, input_commitment, next_head, output_commitment, root as transcript_root,
+};
+use crate::{DecodeError, Digest};
+
+/// Name of the attached audit bundle.
+const BUNDLE: &str = "audit.bundle";
+
+impl<'a> Session<'a> {
+    /// Makes the checks of level audit-ready.
+    pub(super) fn audit(&mut self, package: Option<&Package>) {
+        self.check_entries();
+        self.check_blobs();
+        let events = self.receipt.claim().events.count;
+        self.put(match guard!("format.receipt.events", events > 0) {
+            false => passed(CheckName::Events, "the claim lists none"),
+            true => {
+                let detail = "this version reads no event streams";
+                not_done(CheckName::Events, ErrorCode::NotLookedAt, detail)
+            }
+        });
+        let bundle = self.open_bundle();
+        let Some(bundle) = bundle else {
+            for name in [CheckName::Transcript, CheckName::Checkpoints] {
+                let detail = "the audit bundle is not here or not readable";
+                self.put(not_done(name, ErrorCode::BlobAbsent, detail));
+            }
+            debug_assert!(self.checks.contains_key(&CheckName::Availability), "it is said why");
+            return;
+        };
+        let policy = self.check_policies(&bundle, package);
+        self.conclude(CheckName::Bundle, policy, "");
+        let heads = self.check_transcript(&bundle);
+        self.check_checkpoints(&bundle, heads.as_deref());
+    }
+
+    fn check_entries(&mut self) {
+        let absent = self.receipt.absent();
+        self.put(match guard!("format.receipt.absent", !absent.is_empty()) {
+            false => passed(CheckName::Entries, ""),
+            true => {
+                let detail = format!("not here: {}", absent.join(", "));
+                not_done(CheckName::Entries, ErrorCode::EntryAbsent, detail)
+            }
+        });
+    }
+
+    /// Looks for input and output among the attached files.
+    fn check_blobs(&mut self) {
+        let blobs = self.receipt.blobs();
+        for name in &blobs.other {
+            self.ignore(name, ErrorCode::EntryDigestMismatch);
+        }
+        let exec = &self.receipt.claim().exec;
+        self.put(if exec.salt_commitment.is_some() {
+            let detail = "commitments are salted, and this version opens none";
+            not_done(CheckName::Blobs, ErrorCode::NotLookedAt, detail)
+        } else {
+            blobs_check(&blobs, exec)
+        });
+    }
+
+    /// Takes the bundle, if it is the one that the claim names.
+    fn open_bundle(&mut self) -> Option<Bundle<'a>> {
+        let (named, held) = (self.receipt.claim().bundle, self.receipt.bundle());
+        let undone = |session: &mut Self, code, detail: &str| {
+            for name in [CheckName::Bundle, CheckName::Availability] {
+                session.put(not_done(name, code, detail));
+            }
+            None
+        };
+        let Some(named) = named else {
+            let detail = "the claim names no audit bundle";
+            return undone(self, ErrorCode::BundleAbsent, detail);
+        };
+        let Some(bytes) = held else {
+            return undone(self, ErrorCode::BundleAbsent, "audit.bundle is not here");
+        };
+        let BundleRef { sha256, size, chunk_root, .. } = BundleRef::of(bytes);
+        let same = (sha256, size, chunk_root) == (named.sha256, named.size, named.chunk_root);
+        if guard!("format.receipt.bundle", !same) {
+            self.ignore(BUNDLE, ErrorCode::BundleMismatch);
+            return undone(self, ErrorCode::BundleMismatch, "audit.bundle is not the one named");
+        }
+        if guard!("format.receipt.coding", named.coding != 0) {
+            let detail = "the bundle has an erasure code, which this version does not read";
+            return undone(self, ErrorCode::CodingUnsupported, detail);
+        }
+        self.put(passed(CheckName::Availability, "the whole bundle is here"));
+        if guard!("format.receipt.encrypted", named.encrypted) {
+            let detail = "the bundle is encrypted, and this version opens none";
+            self.put(not_done(CheckName::Bundle, ErrorCode::KeyNotHeld, detail));
+            return None;
+        }
+        match Bundle::decode(bytes) {
+            Ok(bundle) => Some(bundle),
+            Err(error) => {
+                self.put(failed(CheckName::Bundle, &error.within(BUNDLE)));
+                None
+            }
+        }
+    }
+
+    /// Checks that the bundle is of this run, and that its policy is the one that was in force.
+    fn check_policies(
+        &self,
+        bundle: &Bundle<'_>,
+        package: Option<&Package>,
+    ) -> Result<(), DecodeError> {
+        let claim = self.receipt.claim();
+        let conflict = |detail: &str| Err(DecodeError::new(ErrorCode::FactsConflict, detail));
+        if guard!("format.receipt.bundle_run", bundle.run_id != claim.job.run_id) {
+            return conflict("the bundle names another run");
+        }
+        let Some(policy) = bundle.policy()? else { return Ok(()) };
+        let (exec, limits) = (&claim.exec, policy.limits);
+        if guard!("format.receipt.effective_policy", policy.hash() != exec.effective_policy) {
+            return conflict("the effective policy is another one than exec-body names");
+        }
+        let granted = exec.fuel <= limits.fuel && exec.memory_bytes <= limits.memory_bytes;
+        if guard!("format.receipt.granted", !granted) {
+            return conflict("more fuel or memory was granted than the effective policy gives");
+        }
+        let wider = package.is_some_and(|package| is_wider(&policy, package.policy()));
+        if guard!("format.receipt.wider_policy", wider) {
+            return conflict("the effective policy allows more than that of the package");
+        }
+        Ok(())
+    }
+
+    /// Compares the entries with count and root; returns the running heads.
+    fn check_transcript(&mut self, bundle: &Bundle<'_>) -> Option<Vec<Digest>> {
+        let (name, exec) = (CheckName::Transcript, &self.receipt.claim().exec);
+        if exec.salt_commitment.is_some() {
+            let detail = "commitments are salted, and this version opens none";
+            self.put(not_done(name, ErrorCode::NotLookedAt, detail));
+            return None;
+        }
+        let entries = match bundle.transcript() {
+            Ok(Some(entries)) => entries,
+            Ok(None) => {
+                self.put(not_done(name, ErrorCode::BlobAbsent, "the bundle has no transcript"));
+                return None;
+            }
+            Err(error) => {
+                self.put(failed(name, &error));
+                return None;
+            }
+        };
+        let found = (entries.len() as u64, transcript_root(&entries, None));
+        let claimed = (exec.transcript.count, exec.transcript.root);
+        if guard!("format.receipt.transcript_root", found != claimed) {
+            let detail =
+                format!("{} entries lead to {}, claimed are {claimed:?}", found.0, found.1);
+            self.put(failed(name, &DecodeError::new(ErrorCode::CountedRootMismatch, detail)));
+            return None;
+        }
+        self.put(passed(name, format!("{} entries", found.0)));
+        Some(heads(&entries))
+    }
+
+    fn check_checkpoints(&mut self, bundle: &Bundle<'_>, heads: Option<&[Digest]>) {
+        let name = CheckName::Checkpoints;
+        let claim = self.receipt.claim();
+        let checked = match bundle.checkpoints() {
+            Ok(Some(checkpoints)) => {
+                let count = checkpoints.len();
+                let steps = (claim.trace_spec.fuel_step, claim.trace_spec.hostcall_step);
+                compare_checkpoints(&claim.exec, &checkpoints, heads)
+                    .and_then(|()| check_steps(&checkpoints, steps))
+                    .map(|()| format!("{count} checkpoints"))
+            }
+            Ok(None) => {
+                self.put(not_done(name, ErrorCode::BlobAbsent, "the bundle has no checkpoints"));
+                return;
+            }
+            Err(error) => Err(error),
+        };
+        self.put(match checked {
+            Ok(detail) => passed(name, detail),
+            Err(error) => failed(name, &error),
+        });
+    }
+}
+
+/// Says whether input and output are among the files and open their commitments.
+fn blobs_check(blobs: &Blobs<'_>, exec: &ExecBody) -> Check {
+    let held = |sized: &Sized, commit: fn(Option<&[u8; 32]>, &[u8]) -> Digest| {
+        let opens = |bytes: &[u8]| commit(None, bytes) == sized.digest;
+        // Nobody need attach a file of no bytes.
+        (sized.size == 0 && opens(&[])) || blobs.find(sized.size, opens).is_some()
+    };
+    let missing: Vec<&str> = [
+        ("input", held(&exec.input, input_commitment)),
+        ("output", held(&exec.output, output_commitment)),
+    ]
+    .into_iter()
+    .filter_map(|(name, held)| (!held).then_some(name))
+    .collect();
+    if guard!("format.receipt.blobs", !missing.is_empty()) {
+        let code = match blobs.other.is_empty() {
+            true => ErrorCode::BlobAbsent,
+            false => ErrorCode::EntryDigestMismatch,
+        };
+        let detail: String = format!("not here: {}", missing.join(", "));
+        return not_done(CheckName::Blobs, code, detail);
+    }
+    passed(CheckName::Blobs, "input and output")
+}
+
+/// Tells whether a policy allows what that of the package does not.
+fn is_wider(policy: &Policy, package: &Policy) -> bool {
+    match policy::effective(package, policy) {
+        Ok((common, _)) => common != *policy,
+        Err(_) => true,
+    }
+}
+
+/// Returns the running head before the first entry and after each.
+fn heads(entries: &Entries) -> Vec<Digest> {
+    let mut heads = Vec::with_capacity(entries.len() + 1);
+    let mut head = ZERO_HEAD;
+    heads.push(head);
+    for (entry, seq) in entries.iter().zip(0..) {
+        head = next_head(&head, &entry.leaf(seq, None));
+        heads.push(head);
+    }
+    heads
+}
+
+/// Compares the checkpoints with what the claim and the transcript say.
+fn compare_checkpoints(
+    exec: &ExecBody,
+    checkpoints: &[Checkpoint],
+    heads: Option<&[Digest]>,
+) -> Result<(), DecodeError> {
+    let found = (checkpoints.len() as u64, checkpoint_root(checkpoints));
+    let claimed = (exec.checkpoints.count, exec.checkpoints.root);
+    if guard!("format.receipt.checkpoint_root", found != claimed) {
+        let detail = format!("{} checkpoints do not lead to the claimed root", found.0);
+        return Err(DecodeError::new(ErrorCode::CountedRootMismatch, detail));
+    }
+    let conflict = |detail: &str| Err(DecodeError::new(ErrorCode::FactsConflict, detail));
+    let [first, .., last] = checkpoints else {
+        return conflict("there are fewer than two checkpoints");
+    };
+    let start = (CheckpointKind::Start, 0, 0, exec.first_state, exec.storage_before);
+    let end = (
+        CheckpointKind::End,
+        exec.fuel_used,
+        exec.transcript.count,
+        exec.last_state,
+        exec.storage_after,
+    );
+    if guard!("format.receipt.first_checkpoint", facts(first) != start) {
+        return conflict("the first checkpoint is not the start that the claim states");
+    }
+    if guard!("format.receipt.last_checkpoint", facts(last) != end) {
+        return conflict("the last checkpoint is not the end that the claim states");
+    }
+    let inner = &checkpoints[1..checkpoints.len() - 1];
+    let hostcalls =
+        |one: &Checkpoint| matches!(one.kind, CheckpointKind::Hostcall | CheckpointKind::Fuel);
+    let grows = |pair: &[Checkpoint]| {
+        pair[0].fuel <= pair[1].fuel && pair[0].hostcalls <= pair[1].hostcalls
+    };
+    let ordered = inner.iter().all(hostcalls) && checkpoints.windows(2).all(grows);
+    if guard!("format.receipt.checkpoint_order", !ordered) {
+        return conflict("checkpoints are not a start, hostcalls in order, and an end");
+    }
+    let head = |one: &Checkpoint| {
+        let index = usize::try_from(one.hostcalls).unwrap_or(usize::MAX);
+        heads.is_none_or(|heads| heads.get(index) == Some(&one.head))
+    };
+    if guard!("format.receipt.checkpoint_head", !checkpoints.iter().all(head)) {
+        return conflict("a checkpoint has another running head than the transcript");
+    }
+    Ok(())
+}
+
+/// Checks that without a rule there is no checkpoint between start and end.
+fn check_steps(checkpoints: &[Checkpoint], steps: (u64, u64)) -> Result<(), DecodeError> {
+    if guard!("format.receipt.steps", steps == (0, 0) && checkpoints.len() > 2) {
+        let detail = "there are checkpoints at hostcalls, and the trace spec has no rule for them";
+        return Err(DecodeError::new(ErrorCode::FactsConflict, detail));
+    }
+    Ok(())
+}
+
+type Moment = (CheckpointKind, u64, u64, crate::transcript::StateHash, Digest);
+
+fn facts(checkpoint: &Checkpoint) -> Moment {
+    let Checkpoint { kind, fuel, hostcalls, state, .. } = checkpoint;
+    (*kind, *fuel, *hostcalls, checkpoint.state_hash(), state.storage_root)
+}
