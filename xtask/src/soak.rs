@@ -1,7 +1,8 @@
 //! `soak NAME`: runs that take hours, each with its full size unless the environment says less.
 //!
-//! `KAPSULE_SOAK_MODULES`, `KAPSULE_SOAK_TRANSACTIONS`, `KAPSULE_SOAK_SEED` and
-//! `KAPSULE_SOAK_SECONDS` set sizes; an option on the command line wins over them.
+//! `KAPSULE_SOAK_MODULES`, `KAPSULE_SOAK_TRANSACTIONS`, `KAPSULE_SOAK_FORGERIES`,
+//! `KAPSULE_SOAK_SEED` and `KAPSULE_SOAK_SECONDS` set sizes; an option on the command line wins
+//! over them.
 
 use crate::failure::Failure;
 use crate::guards;
@@ -69,12 +70,24 @@ const SOAKS: &[Soak] = &[
         run: transfer,
     },
     Soak {
+        name: "receipts",
+        about: "sample receipts forged in every byte and at random, and each forgery refused",
+        settings: &[
+            Setting { flag: "--modules", variable: "KAPSULE_SOAK_FORGERIES", default: "100000" },
+            Setting { flag: "--seed", variable: "KAPSULE_SOAK_SEED", default: "1" },
+        ],
+        run: receipts,
+    },
+    Soak {
         name: "guards",
         about: "every guard is switched off in turn, and the report is written",
         settings: &[],
         run: all_guards,
     },
 ];
+
+/// Where the summary of the forged receipts goes.
+const RECEIPTS_REPORT: &str = "docs/reports/receipts.md";
 
 /// Where the summary of the differential run goes.
 const DIFFERENTIAL_REPORT: &str = "docs/reports/differential.md";
@@ -132,6 +145,11 @@ fn lower(tree: &Tree, args: &[String]) -> Result<(), Failure> {
 /// Runs random transactions through the module and writes the report.
 fn transfer(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     reported(tree, "transfer", args, TRANSFER_REPORT)
+}
+
+/// Forges sample receipts and writes the report.
+fn receipts(tree: &Tree, args: &[String]) -> Result<(), Failure> {
+    reported(tree, "receipts", args, RECEIPTS_REPORT)
 }
 
 /// Calls the program of the long runs and has it write a report.

@@ -11,6 +11,8 @@
 mod engine;
 mod inputs;
 mod prove;
+#[cfg(feature = "engine")]
+mod receipt;
 mod run;
 #[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "most of it is for the engine"))]
 mod timing;
@@ -23,10 +25,13 @@ fn main() -> ExitCode {
     let measured = match arguments.as_slice() {
         #[cfg(feature = "engine")]
         ["engine", sections @ ..] => engine::measure(sections),
+        #[cfg(feature = "engine")]
+        ["receipt", rest @ ..] => receipt::measure(rest),
         ["prove", rest @ ..] => prove::measure(rest),
         _ => Err("usage: kapsule-bench engine [SECTION]...\n       \
                   kapsule-bench prove [--json] [--params=NAME] [PROGRAM]...\n       \
-                  kapsule-bench prove reference"
+                  kapsule-bench prove reference\n       \
+                  kapsule-bench receipt [PATH OF kapsule]"
             .to_owned()),
     };
     match measured {

@@ -31,6 +31,8 @@ targets! {
     authoring_toml,
     /// Reads an authoring manifest in YAML; the canonical policy that comes of it decodes again.
     authoring_yaml,
+    /// Takes a container apart; an accepted one is written as the same bytes.
+    container,
     /// Decodes an envelope with the statement in it, or a statement alone; what is accepted encodes
     /// to the same bytes.
     envelope,
@@ -56,6 +58,8 @@ targets! {
     module_trust,
     /// Decodes a policy; an accepted one encodes to the same bytes.
     policy,
+    /// Verifies a receipt; the claim and the container of one that is read have one form.
+    receipt,
     /// Decodes RJSON; an accepted text encodes to the same bytes.
     rjson,
     /// Decodes a transcript; an accepted one encodes to the same bytes.

@@ -5,7 +5,7 @@
 //! [`differential`] compares the backends on samples, [`fuel`] recounts the fuel of a run without
 //! the rewriting pass, [`fuzz`] holds the bodies of the fuzz targets and [`mutate`] their inputs.
 //! [`StandardModule`] runs a committed module on both backends, and [`ledger`] compares `transfer`
-//! with a model.
+//! with a model; [`receipts`] makes sample receipts and forges them.
 //!
 //! # Invariants
 //! - Everything follows from a seed, and what fails names it.
@@ -20,6 +20,7 @@ mod library;
 pub mod lowered;
 pub mod mutate;
 mod random;
+pub mod receipts;
 mod sample;
 mod standard;
 mod wrap;

@@ -21,11 +21,17 @@ const MUTATIONS: usize = 20_000;
 /// Most files of one target that are written to the corpus; the smallest ones are.
 const WRITTEN_MAX: usize = 24;
 
+/// Greatest input that is taken from beside a vector.
+///
+/// Chosen: every container and receipt, and none of the packages that are made to be large.
+const NEIGHBOUR_BYTES_MAX: usize = 1 << 14;
+
 /// Targets with the directories of `spec/vectors` that hold their inputs, and the member there.
 const SOURCES: &[(&str, &[(&str, &str)])] = &[
     ("authoring_json", &[("authoring", "manifest")]),
     ("authoring_toml", &[("authoring", "manifest")]),
     ("authoring_yaml", &[("authoring", "manifest")]),
+    ("container", &[("container", "bytes")]),
     ("envelope", &[("envelope", "json"), ("envelope", "statement")]),
     ("kcbor", &[("kcbor", "bytes")]),
     ("klog", &[("klog", "bytes"), ("transcript", "bytes")]),
@@ -38,6 +44,7 @@ const SOURCES: &[(&str, &[(&str, &str)])] = &[
     ("module_transfer", &[]),
     ("module_trust", &[]),
     ("policy", &[("policy", "json")]),
+    ("receipt", &[("receipt", "bytes")]),
     ("rjson", &[("rjson", "json"), ("policy", "json")]),
     ("transcript", &[("transcript", "bytes")]),
     ("trust_json", &[("trust", "json"), ("policy", "json")]),
@@ -63,14 +70,17 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 fn vector_inputs(format: &str, member: &str) -> BTreeMap<String, Vec<u8>> {
     let mut inputs = BTreeMap::new();
     for verdict in ["accept", "reject"] {
-        for file in files(&vectors().join(format).join(verdict)) {
+        let mut files = files(&vectors().join(format).join(verdict));
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+        for file in files {
             let text = fs::read_to_string(&file).unwrap();
             let vector: toml::Table = text.parse().unwrap();
-            let Some(value) = vector.get(member).and_then(toml::Value::as_str) else { continue };
-            let bytes = match member {
-                "bytes" => hex(value),
-                "wat" => wat::parse_str(value).ok(),
-                _ => Some(value.as_bytes().to_vec()),
+            let bytes = match (member, vector.get(member).and_then(toml::Value::as_str)) {
+                ("bytes", None) => neighbour(&file),
+                (_, None) => continue,
+                ("bytes", Some(value)) => hex(value),
+                ("wat", Some(value)) => wat::parse_str(value).ok(),
+                (_, Some(value)) => Some(value.as_bytes().to_vec()),
             };
             let stem = file.file_stem().unwrap().to_string_lossy();
             let name = format!("{verdict}-{format}-{member}-{stem}");
@@ -78,6 +88,12 @@ fn vector_inputs(format: &str, member: &str) -> BTreeMap<String, Vec<u8>> {
         }
     }
     inputs
+}
+
+/// Returns the bytes that stand beside a vector, if they are few.
+fn neighbour(file: &Path) -> Option<Vec<u8>> {
+    let bytes = fs::read(file.with_extension("bin")).ok()?;
+    (bytes.len() <= NEIGHBOUR_BYTES_MAX).then_some(bytes)
 }
 
 /// Reads hexadecimal digits, with white space between them.

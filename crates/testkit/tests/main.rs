@@ -1,6 +1,6 @@
 //! Integration tests: the wasm suite, the backends and lowered programs against each other, fuzz
 //! bodies, bad input,
-//! and the standard modules.
+//! receipts and their forgeries, and the standard modules.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
@@ -10,6 +10,7 @@ mod corpus;
 mod differential;
 mod lowered;
 mod pools;
+mod receipts;
 mod replay_vectors;
 mod standard;
 mod suite;

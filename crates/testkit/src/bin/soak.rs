@@ -1,5 +1,5 @@
-//! `soak differential|lower|fuzz|transfer`: the long runs of the comparisons that CI makes in
-//! small.
+//! `soak differential|lower|fuzz|transfer|receipts`: the long runs of the comparisons that CI
+//! makes in small.
 //!
 //! Examples:
 //! ```text
@@ -13,15 +13,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use kapsule_engine::Backend;
 use kapsule_testkit::differential::{Disagreement, Report};
 use kapsule_testkit::fuzz::TARGETS;
 use kapsule_testkit::ledger::BATCH as TRANSACTIONS;
 use kapsule_testkit::mutate::mutate;
+use kapsule_testkit::receipts::{STORIES, mutations, run_all, sample};
 use kapsule_testkit::{Random, Sample, differential, ledger, lowered};
 
-const USAGE: &str = "usage: soak differential|lower|fuzz|transfer|module [--modules N] [--seed S] \
-    [--report FILE.md] [--commit HASH]
-  --modules N   generated modules, mutations of each fuzz target, or transactions (default 100000)
+const USAGE: &str = "usage: soak differential|lower|fuzz|transfer|receipts|module [--modules N] \
+    [--seed S] [--report FILE.md] [--commit HASH]
+  --modules N   generated modules, mutations of each fuzz target or receipt, or transactions
+                (default 100000)
   --seed S      first seed (default 1); a whole run follows from it
   --report FILE write a summary in Markdown; for `module`, the module of the seed
   --commit HASH commit that the summary names";
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Some("lower") => soak_lower,
         Some("fuzz") => soak_fuzz,
         Some("transfer") => soak_transfer,
+        Some("receipts") => soak_receipts,
         Some("module") => write_module,
         Some("--help") => {
             say(USAGE);
@@ -189,6 +193,33 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// Forges every sample receipt; returns whether every forgery is refused.
+fn soak_receipts(settings: &Settings) -> Result<bool, String> {
+    let began = Instant::now();
+    let samples: Vec<Vec<u8>> =
+        STORIES.iter().map(|story| sample(story, Backend::Wasmi).bytes).collect();
+    let (mut rows, mut notes) = (Vec::new(), Vec::new());
+    for (index, (story, original)) in STORIES.iter().zip(&samples).enumerate() {
+        let other = &samples[(index + 1) % samples.len()];
+        for (kind, outcome) in [
+            ("systematic", mutations(original, other, 1)),
+            ("random", run_all(original, other, settings.modules, settings.seed)),
+        ] {
+            let name = story.name;
+            say(&format!("{name}: {} {kind} mutations", outcome.tried));
+            rows.push((format!("{name}: {kind} mutations"), outcome.tried));
+            rows.push((format!("{name}: {kind} mutations without effect"), outcome.same));
+            let accepted = outcome.accepted.len() as u64;
+            rows.push((format!("{name}: {kind} mutations accepted"), accepted));
+            notes.extend(outcome.accepted.into_iter().map(|(what, _)| format!("{name}: {what}")));
+        }
+    }
+    rows.push(("elapsed seconds".into(), began.elapsed().as_secs()));
+    notes.iter().for_each(|note| say(&format!("accepted: {note}")));
+    report(settings, "Forged receipts", &rows, &notes)?;
+    Ok(notes.is_empty())
 }
 
 fn report(

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use kapsule_format::authoring::{Draft, Inputs, Syntax, Text};
+use kapsule_format::container::{Container, Writer};
 use kapsule_format::envelope::{Envelope, Statement};
 use kapsule_format::package::Package;
 use kapsule_format::policy::Policy;
+use kapsule_format::receipt::Receipt;
 use kapsule_format::transcript::Transcript;
 use kapsule_format::trust::Trust;
 use kapsule_format::{cbor, json, klog};
@@ -139,6 +141,24 @@ pub(super) fn envelope(bytes: &[u8]) -> bool {
 fn statement(bytes: &[u8]) -> bool {
     let Ok(statement) = Statement::decode(bytes) else { return false };
     assert_eq!(statement.encode(), bytes, "a statement has one byte form");
+    true
+}
+
+/// Takes a container apart; an accepted one is written as the same bytes.
+pub(super) fn container(bytes: &[u8]) -> bool {
+    let Ok(container) = Container::decode(bytes) else { return false };
+    let mut writer = Writer::new(container.kind(), container.index().to_vec());
+    container.entries().iter().skip(1).for_each(|entry| writer.push(entry.name, entry.bytes));
+    assert_eq!(writer.finish().as_deref(), Ok(bytes), "a container has one byte form");
+    true
+}
+
+/// Verifies a receipt; the claim and the container of one that is read have one form.
+pub(super) fn receipt(bytes: &[u8]) -> bool {
+    let _ = crate::receipts::examine(bytes);
+    let Ok(receipt) = Receipt::decode(bytes) else { return false };
+    assert!(container(bytes), "a receipt is a container");
+    assert_eq!(receipt.claim().encode(), receipt.container().index(), "a claim has one byte form");
     true
 }
 
