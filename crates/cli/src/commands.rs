@@ -7,6 +7,7 @@ mod completions;
 mod config;
 mod convert;
 mod demo;
+mod explain;
 mod inspect;
 mod key;
 mod limits;
@@ -16,6 +17,7 @@ mod pack;
 mod package;
 mod policy;
 mod protect;
+mod receipt;
 mod recipient;
 mod replay;
 mod run;
@@ -24,6 +26,7 @@ mod trust;
 mod verify;
 
 pub(crate) use run::summary as run_summary;
+pub(crate) use verify::checks as check_lines;
 
 use crate::cli::Context;
 use crate::error::Done;
@@ -42,9 +45,12 @@ pub(crate) enum Command {
     Package(package::Command),
     Accept(accept::Args),
     Verify(verify::Args),
+    Explain(explain::Args),
     Inspect(inspect::Args),
     Run(Box<run::Args>),
     Replay(replay::Args),
+    #[command(subcommand)]
+    Receipt(receipt::Command),
     #[command(subcommand)]
     Policy(policy::Command),
     #[command(subcommand)]
@@ -67,9 +73,11 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Sign(args) => sign::run(context, &args),
         Command::Accept(args) => accept::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
+        Command::Explain(args) => explain::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),
         Command::Run(args) => run::run(context, &args),
         Command::Replay(args) => replay::run(context, &args),
+        Command::Receipt(command) => receipt::run(context, &command),
         Command::Policy(command) => policy::run(context, &command),
         Command::Convert(command) => convert::run(context, &command),
         Command::Limits(args) => limits::run(context, &args),

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod home;
+mod receipt;
 
 use std::path::PathBuf;
 
@@ -11,21 +12,24 @@ use kapsule_format::authoring::{Inputs, Syntax, Text};
 use kapsule_format::key::Suite;
 use kapsule_format::package::{PackageId, Scope};
 use kapsule_format::transcript::Transcript;
+use kapsule_format::trust::Role;
 use kapsule_format::verify::Level;
 
 pub(crate) use home::DemoHome;
+pub(crate) use receipt::Receipted;
 
 use crate::convert::rows::{self, Rank, RankRow, Trust};
 use crate::convert::{Name, hn, otc};
 use crate::error::Failure;
-use crate::execute::{self, Engine, Ran, Request};
+use crate::execute::{self, Engine, Ran, Request, States};
 use crate::grants::GrantArgs;
 use crate::keystore::{self, KeyStore, StoredIdentity};
 use crate::opening::{self, Asked, Files, Opened, TrustArgs};
 use crate::packing::Authoring;
 use crate::passphrase::PassphraseArgs;
 use crate::paths::Home;
-use crate::trustfile::{self, Change};
+use crate::receipts::Moment;
+use crate::trustfile::Change;
 use crate::ui::Ui;
 use crate::{files, interrupt, packing};
 
@@ -86,6 +90,8 @@ pub(crate) struct Story {
     pub(crate) feed: Feed,
     /// Engine that replayed the run of trust with the same outcome, fuel, transcript and output.
     pub(crate) replayed_on: Backend,
+    /// The receipt of the run of trust.
+    pub(crate) receipt: Receipted,
 }
 
 /// Plays the whole story in `home`.
@@ -99,7 +105,8 @@ pub(crate) fn play(ui: &Ui, home: &DemoHome) -> Result<Story, Failure> {
     ui.say(&format!("converted {} trust statements", trust_input.records));
 
     let refusal = stage.refused_run(&trust_input.bytes)?;
-    let (trust, transcript) = stage.trust_run(&trust_input.bytes)?;
+    let moment = Moment::now(None)?;
+    let (trust, transcript) = stage.trust_run(&trust_input.bytes, &moment)?;
     let trust_rows = Trust::decode(&trust.run.output)?;
 
     let options = hn::Options {
@@ -108,13 +115,14 @@ pub(crate) fn play(ui: &Ui, home: &DemoHome) -> Result<Story, Failure> {
     };
     let feed_input = hn::convert(bundle::FEED.as_bytes(), &options)?;
     ui.say(&format!("converted {} posts", feed_input.records));
-    let rank = stage.run("rank.mod", &feed_input.bytes, &[])?;
+    let rank = stage.run("rank.mod", &feed_input.bytes, &[], None)?;
     let ranking = Rank::decode(&rank.run.output)?;
 
     let replayed_on = stage.replay_elsewhere(&trust, &transcript)?;
+    let receipt = stage.receipt(&trust, &trust_input.bytes, &moment)?;
     let feed = with_titles(ranking)?;
     let trust = (trust, trust_rows);
-    Ok(Story { packages, refusal, trust, rank, feed, replayed_on })
+    Ok(Story { packages, refusal, trust, rank, feed, replayed_on, receipt })
 }
 
 fn viewer() -> Result<Name, Failure> {
@@ -171,7 +179,7 @@ impl<'a> Stage<'a> {
         let change = Change {
             listed: listed.into(),
             packages: vec!["*".to_owned()],
-            roles: trustfile::DEFAULT_ROLES.into(),
+            roles: vec![Role::Author, Role::Issuer, Role::Publisher],
             ..Change::default()
         };
         let file = change.first()?.encode();
@@ -222,17 +230,24 @@ impl<'a> Stage<'a> {
     }
 
     /// Verifies a package and runs it with these grants.
-    fn run(&self, file: &str, input: &[u8], grants: &[Grant]) -> Result<Ran, Failure> {
+    fn run(
+        &self,
+        file: &str,
+        input: &[u8],
+        grants: &[Grant],
+        moment: Option<&Moment>,
+    ) -> Result<Ran, Failure> {
         let (name, opened) = self.open(file)?;
         let args = GrantArgs { policy: None, grants: grants.to_vec() };
         let effective = args.effective(opened.package.policy())?;
         let loaded = execute::load(&name, &opened.package, &opened.module)?;
         let request = Request {
+            states: moment.is_some(),
             entry: None,
             input,
             policy: &effective.policy,
             fuel: None,
-            seed: [0; 32],
+            seed: moment.map(|moment| moment.nonce).unwrap_or_default(),
             engine: Engine::Auto,
         };
         let progress = self.ui.begin(&format!("running {file}"));
@@ -246,7 +261,7 @@ impl<'a> Stage<'a> {
 
     /// Runs trust without the grant that it needs, which has to be refused.
     fn refused_run(&self, input: &[u8]) -> Result<Failure, Failure> {
-        let refused = self.run("trust.mod", input, &[]).err();
+        let refused = self.run("trust.mod", input, &[], None).err();
         let refusal = refused.ok_or_else(|| broken("a run without its grant was not refused"))?;
         match refusal.kind {
             crate::error::Kind::Code(ErrorCode::ImportRefused) => Ok(refusal),
@@ -255,8 +270,8 @@ impl<'a> Stage<'a> {
     }
 
     /// Runs trust with its grant, and writes and reads back its transcript.
-    fn trust_run(&self, input: &[u8]) -> Result<(Ran, Transcript), Failure> {
-        let ran = self.run("trust.mod", input, &[Grant::TrustGraph])?;
+    fn trust_run(&self, input: &[u8], moment: &Moment) -> Result<(Ran, Transcript), Failure> {
+        let ran = self.run("trust.mod", input, &[Grant::TrustGraph], Some(moment))?;
         let transcript = ran.run.transcript.as_ref();
         let transcript = transcript.ok_or_else(|| broken("a run has no transcript"))?;
         let path = self.path("trust.transcript");
@@ -277,7 +292,7 @@ impl<'a> Stage<'a> {
         let (name, opened) = self.open("trust.mod")?;
         let loaded = execute::load(&name, &opened.package, &opened.module)?;
         let progress = self.ui.begin("replaying trust.mod on the other engine");
-        let replayed = loaded.replay(transcript, engine, None)?;
+        let replayed = loaded.replay(transcript, engine, None, States::Dropped)?;
         progress.end("replayed trust.mod");
         let disagree = |cause: String| {
             let hint = "report this as a bug, with both transcripts (--keep DIR)";

@@ -10,6 +10,7 @@ use kapsule_engine::{
     Backend, CodeOrigin, Compiled, Compose, Host, HostError, Job, JobOptions, MemoryHost, Pool,
     Replay, ReplayOptions, Run, RunError,
 };
+use kapsule_format::Digest;
 use kapsule_format::manifest::Abi;
 use kapsule_format::package::Package;
 use kapsule_format::policy::Policy;
@@ -150,6 +151,20 @@ pub(crate) struct Request<'a> {
     pub(crate) seed: [u8; 32],
     /// Engine.
     pub(crate) engine: Engine,
+    /// Whether the states of start and end are kept, for a receipt.
+    pub(crate) states: bool,
+}
+
+/// What a replay keeps of the states of start and end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum States {
+    /// Nothing.
+    Dropped,
+    /// Both, with the storage root that the claim gives for the start.
+    Kept {
+        /// That root.
+        before: Digest,
+    },
 }
 
 /// A run that ended, by itself or by a rule.
@@ -280,7 +295,7 @@ impl<'a> Loaded<'a> {
             compose: self
                 .callees
                 .map(|callees| Compose { dependencies: self.package.dependencies(), callees }),
-            options: JobOptions::default(),
+            options: JobOptions { states: request.states, ..JobOptions::default() },
         })
     }
 
@@ -301,11 +316,17 @@ impl<'a> Loaded<'a> {
         transcript: &Transcript,
         engine: Engine,
         input: Option<&[u8]>,
+        states: States,
     ) -> Result<Replayed, Failure> {
         self.check_transcript(transcript)?;
         let start = Instant::now();
         let backend = engine.backend(transcript.end.fuel_used);
-        let options = ReplayOptions { input, deadline: Some(&interrupt::requested) };
+        let (states, storage_before) = match states {
+            States::Dropped => (false, None),
+            States::Kept { before } => (true, Some(before)),
+        };
+        let deadline = Some(&interrupt::requested as &dyn Fn() -> bool);
+        let options = ReplayOptions { input, deadline, states, storage_before };
         let replayed = kapsule_engine::compile(self.module()?, backend)
             .map_err(RunError::from)
             .and_then(|compiled| kapsule_engine::replay(&compiled, transcript, options));

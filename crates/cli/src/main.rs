@@ -25,6 +25,7 @@ mod opening;
 mod packing;
 mod passphrase;
 mod paths;
+mod receipts;
 mod roots;
 mod scaffold;
 mod settings;
@@ -34,6 +35,7 @@ mod text;
 mod trustfile;
 mod ui;
 mod wasi;
+mod words;
 
 fn main() -> std::process::ExitCode {
     cli::main().into()

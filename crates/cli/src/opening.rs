@@ -12,7 +12,8 @@ use kapsule_format::limits::{
 use kapsule_format::package::{EnvelopeName, Package, PackageId};
 use kapsule_format::trust::Trust;
 use kapsule_format::verify::{
-    self, Check, CheckName, CheckResult, ClosureFinding, Level, Options, Report, Verified,
+    self, Check, CheckName, CheckResult, ClosureFinding, Level, Options, ReceiptOptions, Report,
+    Verified,
 };
 
 use crate::error::Failure;
@@ -83,6 +84,12 @@ impl Files {
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let bytes = files::read(path, "package", PACKAGE_BYTES_MAX)?;
         Ok(Self { path: path.to_owned(), bytes, envelopes: read_envelopes(path)? })
+    }
+
+    /// Takes a package that stands inside another file.
+    pub(crate) fn inside(outer: &str, name: &str, bytes: &[u8]) -> Self {
+        let path = PathBuf::from(format!("{name} of {outer}"));
+        Self { path, bytes: bytes.to_vec(), envelopes: Vec::new() }
     }
 
     /// Returns the bytes of the package file.
@@ -191,12 +198,16 @@ impl Verifier<'_> {
     fn options<'a>(&'a self, files: &'a Files, required: Level, asked: Asked) -> Options<'a> {
         // Here nothing is decrypted: `verify` and `open` do so where it is asked for.
         let envelopes = files.envelopes.iter();
+        let envelopes = envelopes.map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+        Options { envelopes, ..self.base_options(required, asked) }
+    }
+
+    fn base_options(&self, required: Level, asked: Asked) -> Options<'_> {
         let refused = self.roots.as_ref().and_then(|roots| roots.chain.as_ref().err());
         let mut options = Options {
             required,
             insecure_dev: self.args.insecure_dev,
             closure: asked.closure,
-            envelopes: envelopes.map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect(),
             trust_refused: refused.cloned(),
             known: Some(self.memory.known()),
             expected: asked.hash.or(self.args.hash),
@@ -224,6 +235,14 @@ impl Verifier<'_> {
             self.note(package, &report);
         }
         Ok(report)
+    }
+
+    /// Verifies a receipt and reports; requires proof-only unless asked for more, and with `reexec`
+    /// that its run was repeated.
+    pub(crate) fn receipt(&self, bytes: &[u8], asked: &ReceiptOptions, reexec: bool) -> Report {
+        let mut options = self.base_options(self.level(Level::ProofOnly), Asked::default());
+        options.require.extend(reexec.then_some(CheckName::Reexec));
+        verify::receipt(bytes, self.trust(), Some(now_ms()), &options, asked)
     }
 
     fn report(&self, files: &Files, asked: Asked) -> Result<Report, Failure> {
@@ -353,7 +372,9 @@ pub(crate) fn hint(code: ErrorCode, name: &str) -> String {
             format!("sign it with `kapsule sign {name} --key NAME`")
         }
         ErrorCode::SignerUntrusted => {
-            "if you trust the author, list the key with `kapsule key trust FILE.pub`".to_owned()
+            "if you trust the author, list the key with `kapsule key trust FILE.pub`, and an \
+             issuer of receipts with `--role issuer` too"
+                .to_owned()
         }
         ErrorCode::SignerQuorum => format!(
             "let others whom you trust sign, `kapsule sign {name} --key NAME --scope publisher`; a \

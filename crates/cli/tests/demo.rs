@@ -16,6 +16,8 @@ fn the_demo_tells_the_whole_story() {
         "--grant trust.graph",
         "completed(0) on ",
         "outcome, fuel, transcript and output are identical",
+        "Receipt of the run of trust",
+        "reexec          pass",
     ] {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
@@ -32,7 +34,7 @@ fn the_demo_as_data_is_the_same_every_time() {
     let bench = Bench::new();
     let first = bench.json(&["demo"]);
     let steps: Vec<&str> = first.iter().map(|object| object["step"].as_str().unwrap()).collect();
-    assert_eq!(steps, ["package", "package", "refused", "run", "run", "replay"]);
+    assert_eq!(steps, ["package", "package", "refused", "run", "run", "replay", "receipt"]);
     assert_eq!(first[2]["code"], "E403_IMPORT_REFUSED");
     assert_eq!(first[3]["name"], "trust");
     assert_eq!(first[3]["rows"][0]["name"], "ada");
@@ -43,6 +45,8 @@ fn the_demo_as_data_is_the_same_every_time() {
     assert_ne!(first[5]["ran_on"], first[5]["replayed_on"]);
     let identical = serde_json::json!(["outcome", "fuel", "transcript", "output"]);
     assert_eq!(first[5]["identical"], identical);
+    assert_eq!(first[6]["level"], "proof-only");
+    assert_ne!(first[6]["repeated_on"], first[5]["ran_on"]);
 
     // Fresh keys change the packages; runs depend on the modules and inputs alone.
     let second = bench.json(&["demo"]);
@@ -61,5 +65,6 @@ fn a_kept_home_can_be_used_on() {
         ["verify", "kept/trust.mod", "--trust", "kept/trust.json", "--require", "policy-enforced"];
     bench.ok(&args);
     bench.ok(&["replay", "kept/trust.mod", "kept/trust.transcript", "-q"]);
+    bench.ok(&["verify", "kept/trust.cap", "--trust", "kept/trust.json", "--reexec", "-q"]);
     bench.fails(&["demo", "--keep", "kept"], 2, "USAGE", "cannot create kept");
 }

@@ -37,6 +37,7 @@ fn stage() -> Bench {
     bench.write("names/bob", "Bob");
     let run = ["run", "hello.mod", "--input", "name.txt", "--transcript", "hello.transcript"];
     bench.ok(&run);
+    stage_receipts(&bench);
     for name in ["trust", "rank", "transfer", "blocklist", "agent_logic"] {
         bench.pack_standard(name);
     }
@@ -65,6 +66,16 @@ fn stage() -> Bench {
     bench.ok(&[&run[..], &["--output", "blocklist.output"]].concat());
     stage_agent(&bench);
     bench
+}
+
+/// Makes two receipts of one job and the report of one.
+fn stage_receipts(bench: &Bench) {
+    let run = ["run", "hello.mod", "--input", "name.txt", "--key", "alice", "--receipt"];
+    for name in ["hello.cap", "mine.cap", "theirs.cap"] {
+        bench.ok(&[&run[..], &[name]].concat());
+    }
+    let report = bench.ok(&["verify", "hello.cap", "--json"]).stdout;
+    bench.write("report.json", report);
 }
 
 /// Copies an agent and its events, and lets it run once.

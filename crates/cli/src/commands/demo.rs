@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::check_lines;
 use super::run::{run_json, summary};
 use crate::cli::Context;
 use crate::convert::Name;
-use crate::demo::{self, DemoHome, Story};
+use crate::demo::{self, DemoHome, Receipted, Story};
 use crate::error::Done;
 use crate::interrupt;
 use crate::text::{Align, cut, grouped, plain, table};
@@ -27,8 +28,8 @@ const TITLE_WIDTH: usize = 52;
 /// Shows the whole flow on invented data, in a home that is removed at the end
 ///
 /// Creates keys, packs, signs and verifies two packages, computes trust over a small graph, ranks a
-/// small feed with those scores, shows a run that policy refuses, and replays a run from its
-/// transcript on the other engine.
+/// small feed with those scores, shows a run that policy refuses, replays a run from its transcript
+/// on the other engine, and ends with a receipt of that run and its report.
 /// Needs no network, no files and no home.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -77,7 +78,7 @@ fn to_text(context: &Context, story: &Story) -> String {
     causes.push(format!("hint: {}", story.refusal.hint));
     let refusal = causes.iter().map(|line| format!("  {line}\n")).collect::<String>();
     format!(
-        "{}\n{}\n{}\n{}\n{}\n{}{}\n{}\n  {}\n{refusal}\n{}\n{}\n{}\n  {}\n",
+        "{}\n{}\n{}\n{}\n{}\n{}{}\n{}\n  {}\n{refusal}\n{}\n{}\n{}\n  {}\n\n{}\n{}",
         title("Packages, signed and verified"),
         table(&[Align::Left, Align::Left, Align::Right, Align::Left, Align::Left], &packages),
         title(&format!("Trust as {} sees it", plain(&trust.viewer.to_string()))),
@@ -95,6 +96,19 @@ fn to_text(context: &Context, story: &Story) -> String {
              output are identical",
             trust_ran.backend, story.replayed_on
         ),
+        title("Receipt of the run of trust"),
+        receipt_text(context, story),
+    )
+}
+
+fn receipt_text(context: &Context, story: &Story) -> String {
+    let Receipted { id, bytes, report, backend } = &story.receipt;
+    let bytes = grouped(*bytes as u64);
+    let checks = check_lines(&context.ui, report);
+    format!(
+        "  {id}, {bytes} bytes, its run repeated on {backend}\n{checks}  level {}: a receipt that \
+         submits to no policy is proof-only, whatever else is shown\n",
+        report.level
     )
 }
 
@@ -216,5 +230,20 @@ fn print_json(context: &Context, story: &Story) -> Result<(), crate::error::Fail
             "replayed_on": story.replayed_on.name(),
             "identical": ["outcome", "fuel", "transcript", "output"],
         }),
-    )
+    )?;
+    step("receipt", receipt_json(&story.receipt))
+}
+
+fn receipt_json(receipt: &Receipted) -> serde_json::Value {
+    let check = |check: &kapsule_format::verify::Check| {
+        let code = check.result.code().map(|code| code.to_string());
+        json!({ "name": check.name.name(), "result": check.result.name(), "code": code })
+    };
+    json!({
+        "receipt_id": receipt.id.to_string(),
+        "bytes": receipt.bytes.to_string(),
+        "repeated_on": receipt.backend.name(),
+        "level": receipt.report.level.name(),
+        "checks": receipt.report.checks.iter().map(check).collect::<Vec<_>>(),
+    })
 }

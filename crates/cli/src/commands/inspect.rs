@@ -14,6 +14,7 @@ use crate::closure::{Closure, PackageArgs, Seen};
 use crate::error::{Done, Failure};
 use crate::execute::{self, Loaded};
 use crate::opening::{self, Files};
+use crate::receipts;
 use crate::text::{facts, grouped, plain};
 use crate::ui::Tone;
 
@@ -21,10 +22,11 @@ const EXAMPLES: &str = "\
 Examples:
   kapsule inspect hello.mod
   kapsule inspect hello.mod --header
+  kapsule inspect hello.cap
   kapsule inspect caller.mod --dep callee.mod
   kapsule inspect hello.mod --json";
 
-/// Shows what is in a package: header, hashes, manifest, policy, signatures, module
+/// Shows what is in a package or a receipt
 ///
 /// The package is decoded with every check of its form, but signatures are not verified:
 /// `kapsule verify` does that.
@@ -32,7 +34,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Package to look at, `-` for stdin
+    /// Package or receipt to look at, `-` for stdin
     package: PathBuf,
     /// Show only the header as it stands in the file, right or wrong
     #[arg(long)]
@@ -45,6 +47,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let files = Files::read(&args.package)?;
     if args.header {
         return header(context, &files);
+    }
+    if receipts::is_receipt(files.bytes()) {
+        receipts::inspect(&context.ui, &receipts::decode(&files)?)?;
+        return Ok(0);
     }
     let package = opening::decode(&files)?;
     let name = files.name();

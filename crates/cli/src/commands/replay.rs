@@ -2,22 +2,28 @@
 
 use std::path::PathBuf;
 
+use kapsule_abi::ErrorCode;
 use kapsule_format::transcript::Transcript;
 use serde_json::json;
 
 use crate::cli::Context;
 use crate::error::{Done, Failure};
-use crate::execute::{self, Engine, Replayed};
+use crate::execute::{self, Engine, Replayed, States};
 use crate::files::{self, INPUT_BYTES_MAX};
 use crate::interrupt;
 use crate::opening::{self, Asked, Files, TrustArgs};
+use crate::receipts;
 use crate::text::grouped;
 
 const EXAMPLES: &str = "\
 Examples:
   kapsule replay hello.mod hello.transcript
   kapsule replay hello.mod hello.transcript --engine jit --input name.txt
-  kapsule replay hello.mod hello.transcript --json";
+  kapsule replay hello.mod hello.transcript --json
+  kapsule replay hello.cap --engine wasmi
+
+A receipt holds the package, the input and the recorded answers, so nothing else is named with it;
+the checkpoints and the execution hash are compared too.";
 
 /// Greatest transcript in bytes: twice what a run may record, for the framing.
 const TRANSCRIPT_BYTES_MAX: u64 = 2 * kapsule_engine::TRANSCRIPT_BYTES_DEFAULT;
@@ -31,10 +37,10 @@ const TRANSCRIPT_BYTES_MAX: u64 = 2 * kapsule_engine::TRANSCRIPT_BYTES_DEFAULT;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Package that was run, `-` for stdin
+    /// Package that was run, or a receipt of the run, `-` for stdin
     package: PathBuf,
-    /// Transcript of the run, `-` for stdin
-    transcript: PathBuf,
+    /// Transcript of the run, `-` for stdin; none beside a receipt
+    transcript: Option<PathBuf>,
     /// Engine; any may replay the run of another
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     engine: Engine,
@@ -48,14 +54,21 @@ pub(crate) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Done {
     files::check_one_stdin(&[
         Some(&args.package),
-        Some(&args.transcript),
+        args.transcript.as_deref(),
         args.input.as_deref(),
         args.trust.identities.passphrase.file(),
     ])?;
     let ui = &context.ui;
     let files = Files::read(&args.package)?;
     let name = files.name();
-    let transcript = read(&args.transcript)?;
+    if receipts::is_receipt(files.bytes()) {
+        return repeat(context, args, &files);
+    }
+    let Some(transcript) = &args.transcript else {
+        let hint = "name the transcript of the run too, or a receipt alone";
+        return Err(Failure::usage("a package cannot be replayed without a transcript", hint));
+    };
+    let transcript = read(transcript)?;
     // A transcript asks for its package by hash, whatever versions there are by now.
     let hash = opening::decode(&files).ok().map(|package| package.capsule_hash());
     let asked = Asked {
@@ -76,9 +89,55 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     interrupt::watch()?;
     let backend = args.engine.backend(transcript.end.fuel_used);
     let progress = ui.begin(&format!("replaying {name} on {backend}"));
-    let replayed = loaded.replay(&transcript, args.engine, input.as_deref())?;
+    let input = input.as_deref();
+    let replayed = loaded.replay(&transcript, args.engine, input, States::Dropped)?;
     progress.end(&format!("replayed in {} ms", replayed.elapsed.as_millis()));
     report(context, &name, &transcript, &replayed)
+}
+
+/// Repeats the run of a receipt.
+fn repeat(context: &Context, args: &Args, files: &Files) -> Done {
+    if args.transcript.is_some() || args.input.is_some() {
+        let hint = "name the receipt alone";
+        return Err(Failure::usage("a receipt holds its transcript and its input", hint));
+    }
+    let (ui, name) = (&context.ui, files.name());
+    let verifier = args.trust.verifier()?;
+    let progress = ui.begin(&format!("repeating the run of {name}"));
+    let repeated = receipts::repeat(ui, &verifier, files, args.engine)?;
+    progress.end(&format!("repeated in {} ms", repeated.elapsed.as_millis()));
+    let end = &repeated.transcript.end;
+    if ui.json() {
+        ui.object(&json!({
+            "schema": "kapsule/cli-replay-receipt/1",
+            "identical": repeated.difference.is_none(),
+            "backend": repeated.backend.name(),
+            "exec_hash": repeated.claimed.to_string(),
+            "outcome": end.outcome.to_string(),
+            "fuel_used": end.fuel_used.to_string(),
+            "entries": repeated.transcript.entries.len().to_string(),
+            "state_hash": end.state_hash.to_string(),
+            "difference": repeated.difference,
+            "elapsed_ms": repeated.elapsed.as_millis().to_string(),
+        }))?;
+    }
+    if let Some(difference) = repeated.difference {
+        let message = format!("the run of {name} did not happen as claimed");
+        let hint = "do not believe who issued it; the receipt is evidence";
+        return Err(Failure::new(ErrorCode::ReplayDiverged, message, hint).cause(difference));
+    }
+    if !ui.json() {
+        ui.text(&format!(
+            "identical on {}: outcome {}, fuel {}, {} transcript entries, both checkpoints, \
+             execution hash {}\n",
+            repeated.backend,
+            end.outcome,
+            grouped(end.fuel_used),
+            grouped(repeated.transcript.entries.len() as u64),
+            repeated.claimed,
+        ))?;
+    }
+    Ok(0)
 }
 
 /// Reads a transcript file.

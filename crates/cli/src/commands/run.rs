@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use kapsule_engine::{Host, MemoryHost, Nested, Run};
 use kapsule_format::hash;
+use kapsule_format::receipt::ReceiptId;
 use kapsule_format::transcript::{Transcript, root};
 use serde_json::{Value, json};
 
@@ -19,6 +20,7 @@ use crate::files::{self, INPUT_BYTES_MAX};
 use crate::grants::{Effective, GrantArgs};
 use crate::interrupt;
 use crate::opening::{self, Asked, Files, Opened, TrustArgs};
+use crate::receipts::{self, IssueArgs, Issuer};
 use crate::surroundings::{self, SurroundingArgs};
 use crate::text::{grouped, plain};
 use crate::ui::Ui;
@@ -32,6 +34,7 @@ Examples:
   kapsule run caller.mod --dep callee.mod --grant compose --transcript caller.transcript
   kapsule run hello.mod --trust trust.json --policy policy.json
   kapsule run hello.mod --storage state --net localhost:8080
+  kapsule run hello.mod --input name.txt --receipt hello.cap --key alice
   kapsule run hello.mod --batch names --output-dir greetings --jobs 2
 
 Verification comes first: a package with a wrong hash, form or signature never runs.
@@ -44,6 +47,9 @@ one that --transcript names, with .0, .1 and so on at the end.
 
 What a run changes in its storage and in files is kept after it completed with 0, and only then;
 each needs its grant, and files also their paths in the policy. A replay needs none of them.
+
+A receipt is a signed claim about the run, with package, input, output and recorded answers in it;
+`kapsule verify`, `kapsule replay` and `kapsule receipt diff` read it.
 
 A batch runs the package once for each file of the directory, in any order and on all cores; the
 report is in order of the names. An input that fails does not stop the others, and has no output.
@@ -99,6 +105,8 @@ pub(crate) struct Args {
     surroundings: SurroundingArgs,
     #[command(flatten)]
     batch: BatchArgs,
+    #[command(flatten)]
+    issue: IssueArgs,
 }
 
 /// Seed of the hostcall `random`.
@@ -144,6 +152,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
         Some(path) => Trust::decode(&files::read(path, "trust output", INPUT_BYTES_MAX)?)?.scores(),
         None => BTreeMap::new(),
     };
+    let seed = args.seed.map(|seed| seed.0);
+    let issuer = args.issue.issuer(context, &args.trust, seed)?;
     let now_ms = now(ui, args, &loaded);
     let memory = MemoryHost { now_ms, scores, ..MemoryHost::default() };
     let request = Request {
@@ -151,8 +161,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
         input: &input,
         policy: &effective.policy,
         fuel: args.fuel,
-        seed: args.seed.map_or([0; 32], |seed| seed.0),
+        seed: issuer.as_ref().map(|issuer| issuer.moment.nonce).or(seed).unwrap_or_default(),
         engine: args.engine,
+        states: issuer.is_some(),
     };
     interrupt::watch()?;
     if let Some(directory) = &args.batch.directory {
@@ -168,24 +179,32 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let ran = loaded.run(&request, &mut host)?;
     interrupt::check()?;
     progress.end(&summary(&ran));
-    let subject =
-        Subject { name: &name, opened: &opened, effective: &effective, library: &library };
+    let subject = Subject {
+        name: &name,
+        opened: &opened,
+        effective: &effective,
+        library: &library,
+        input: &input,
+        issuer: issuer.as_ref(),
+    };
     finish(context, args, &subject, &ran, &mut host)
 }
 
 /// Refuses arguments that cannot be meant, before anything is read or written.
 fn check(context: &Context, args: &Args) -> Result<(), Failure> {
     args.batch.check()?;
-    for path in [&args.output, &args.transcript].into_iter().flatten() {
+    for path in [&args.output, &args.transcript, &args.issue.receipt].into_iter().flatten() {
         files::check_writable(path)?;
     }
     let passphrase = args.trust.identities.passphrase.file();
     files::check_one_stdin(&[Some(&args.package), args.input.as_deref(), passphrase])?;
     let dash = |path: &Option<PathBuf>| path.as_deref().is_some_and(files::is_dash);
-    let to_stdout = [context.ui.json(), dash(&args.output), dash(&args.transcript)];
-    if to_stdout.iter().filter(|taken| **taken).count() > 1 {
+    let named = [&args.output, &args.transcript, &args.issue.receipt];
+    let to_stdout = [context.ui.json()].into_iter().chain(named.map(dash));
+    if to_stdout.filter(|taken| *taken).count() > 1 {
         let hint = "give all but one of them a file";
-        return Err(Failure::usage("--json, output and transcript cannot share stdout", hint));
+        let message = "--json, output, transcript and receipt cannot share stdout";
+        return Err(Failure::usage(message, hint));
     }
     Ok(())
 }
@@ -207,6 +226,8 @@ struct Subject<'a> {
     opened: &'a Opened,
     effective: &'a Effective,
     library: &'a Library<'a>,
+    input: &'a [u8],
+    issuer: Option<&'a Issuer>,
 }
 
 fn finish(
@@ -223,6 +244,7 @@ fn finish(
     if let Some(path) = &args.transcript {
         write_transcripts(ui, path, &ran.run)?;
     }
+    let receipt = write_receipt(ui, args, subject, &ran.run)?;
     if failure.is_none() {
         surroundings::apply(host, subject.name, &ran.run.effects)?;
         surroundings::lines(&ran.run.effects).iter().for_each(|line| ui.say(line));
@@ -240,9 +262,29 @@ fn finish(
         if failure.is_none() && args.output.is_none() {
             object["output_hex"] = hash::encode_hex(&ran.run.output).into();
         }
+        object["receipt_id"] = receipt.map(|id| id.to_string()).into();
         ui.object(&object)?;
     }
     failure.map_or(Ok(0), Err)
+}
+
+/// Writes the receipt of the run, if one is asked for; returns its id.
+fn write_receipt(
+    ui: &Ui,
+    args: &Args,
+    subject: &Subject<'_>,
+    run: &Run,
+) -> Result<Option<ReceiptId>, Failure> {
+    let (Some(issuer), Some(path)) = (subject.issuer, &args.issue.receipt) else {
+        return Ok(None);
+    };
+    let Issuer { signer, moment } = issuer;
+    let package = &subject.opened.package;
+    let (claim, bytes) = receipts::issue(signer, moment, package, subject.input, run)?;
+    files::write(ui, path, &bytes)?;
+    let id = claim.id();
+    ui.say(&format!("receipt {id} of {} bytes", grouped(bytes.len() as u64)));
+    Ok(Some(id))
 }
 
 /// Prints the output, unless it is binary and stdout is a terminal.

@@ -9,6 +9,7 @@ use crate::closure::{self, PackageArgs};
 use crate::error::Done;
 use crate::files;
 use crate::opening::{self, Asked, Files, TrustArgs, Verifier};
+use crate::receipts::{self, ReceiptArgs};
 use crate::text::{Align, facts, plain, table};
 use crate::ui::{Tone, Ui};
 
@@ -17,12 +18,14 @@ Examples:
   kapsule verify hello.mod
   kapsule verify hello.mod --trust trust.json --require policy-enforced
   kapsule verify caller.mod --dep callee.mod --require audit-ready --trust trust.json
+  kapsule verify hello.cap
+  kapsule verify hello.cap --reexec --json
   kapsule verify hello.mod --json
 
 Levels: proof-only (the bytes are what they say they are), policy-enforced (and your trust file
 accepts the signer), audit-ready (and everything the package refers to was looked at).";
 
-/// Verifies a package and prints every named check
+/// Verifies a package or a receipt and prints every named check
 ///
 /// Each check passes, fails, or is not done; what was not done is never shown as success, and the
 /// report ends with what was not proved.
@@ -32,12 +35,14 @@ accepts the signer), audit-ready (and everything the package refers to was looke
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Package to verify, `-` for stdin
+    /// Package or receipt to verify, `-` for stdin
     package: PathBuf,
     #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
     packages: PackageArgs,
+    #[command(flatten)]
+    receipt: ReceiptArgs,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Done {
@@ -45,6 +50,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     files::check_one_stdin(&[Some(&args.package), args.trust.identities.passphrase.file()])?;
     let verifier = args.trust.verifier()?;
     let files = Files::read(&args.package)?;
+    if receipts::is_receipt(files.bytes()) {
+        return args.receipt.verify(context, &verifier, &files);
+    }
+    args.receipt.check_package()?;
     let progress = (files.bytes().len() > (1 << 24)).then(|| ui.begin("verifying"));
     let sources = args.packages.sources(context)?;
     let package = opening::decode(&files).ok();
@@ -92,7 +101,8 @@ fn to_text(ui: &Ui, name: &str, verifier: &Verifier<'_>, report: &Report) -> Str
     )
 }
 
-fn checks(ui: &Ui, report: &Report) -> String {
+/// Returns the checks of a report in lines.
+pub(crate) fn checks(ui: &Ui, report: &Report) -> String {
     // An undone proof caps the verdict, so it comes first.
     let undone_proof = |check: &&Check| {
         check.name == CheckName::Proof && matches!(check.result, CheckResult::NotDone(_))
