@@ -86,7 +86,7 @@ fn keccak(name: &'static str) -> Result<Program, String> {
 fn ed25519(name: &'static str) -> Result<Program, String> {
     let secret = SecretKey::from_seed(Suite::Ed25519, &[0x5a; SecretKey::BYTES])
         .map_err(|error| error.to_string())?;
-    let message = [7; 64];
+    let message = [7; 32];
     let input = [secret.public().as_bytes(), &secret.sign(&message), &message].concat();
     module(name, ED25519, (input, "key, signature and message"))
 }

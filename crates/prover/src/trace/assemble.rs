@@ -10,6 +10,8 @@ use kapsule_proof::publics::Start;
 use kapsule_proof::tables::pad;
 use p3_air::BaseAir;
 use p3_field::PrimeCharacteristicRing;
+use p3_matrix::Matrix;
+use p3_maybe_rayon::prelude::*;
 
 use super::count::Counts;
 use super::record::{Log, Record};
@@ -17,6 +19,9 @@ use super::{
     aligned, alu, bit, brc, brtab, call, calli, chg, cnt, div, ext, frame, io, jump, memg, movc,
     mul, select, setc, shift, span, transcript,
 };
+
+/// Rows whose queries one thread counts at a time.
+const ROWS: usize = 1 << 14;
 
 /// Appends the row of a step.
 type Generator = fn(&Record<'_>, &mut Vec<F>);
@@ -60,27 +65,56 @@ pub fn assemble(
     log: &Log,
     (start, end, publics): (&Start, &SegmentPublic, &[F]),
 ) -> Vec<(Table, Trace)> {
-    let mut cells: Vec<Vec<F>> = vec![Vec::new(); Table::COUNT];
-    for record in log.records() {
-        let (number, row) = generator(record.step.chip);
-        row(&record, &mut cells[number]);
-    }
-    [cells[5], cells[6]] = frame::cells(program, log, end, publics);
-    [cells[7], cells[8]] = transcript::cells(log, start.transcript);
+    let (mut cells, [boundary, connector, absorb, poseidon2]) = join(
+        || executed(log),
+        || {
+            let [boundary, connector] = frame::cells(program, log, end, publics);
+            let [absorb, poseidon2] = transcript::cells(log, start.transcript);
+            [boundary, connector, absorb, poseidon2]
+        },
+    );
+    [cells[5], cells[6], cells[7], cells[8]] = [boundary, connector, absorb, poseidon2];
 
-    let mut traces: Vec<(Table, Trace)> = Vec::new();
-    let mut counts = Counts::new(program.code.len());
-    for (table, cells) in tables.iter().zip(cells).skip(Table::FIXED) {
-        if table.kind() != Kind::Frame && cells.is_empty() {
-            continue;
-        }
-        let trace = pad(cells, table.width());
-        counts.add(table, &trace, publics);
-        traces.push((table.clone(), trace));
-    }
+    let traces: Vec<(Table, Trace)> = tables
+        .par_iter()
+        .zip(cells)
+        .skip(Table::FIXED)
+        .filter(|(table, cells)| table.kind() == Kind::Frame || !cells.is_empty())
+        .map(|(table, cells)| (table.clone(), pad(cells, table.width())))
+        .collect();
+    let parts: Vec<(&Table, &Trace, usize)> = traces
+        .iter()
+        .flat_map(|(table, trace)| {
+            (0..trace.height()).step_by(ROWS).map(move |first| (table, trace, first))
+        })
+        .collect();
+    let counts = parts.into_par_iter().par_fold_reduce(
+        || Counts::new(program.code.len()),
+        |mut counts, (table, trace, first)| {
+            counts.add(table, trace, first..trace.height().min(first + ROWS), publics);
+            counts
+        },
+        Counts::plus,
+    );
     let fixed =
         tables.iter().take(Table::FIXED).map(|table| (table.clone(), counted(table, &counts)));
     fixed.chain(traces).collect()
+}
+
+/// Returns the cells of the chips' tables, and none for the others.
+fn executed(log: &Log) -> Vec<Vec<F>> {
+    let mut places = vec![Vec::new(); Table::COUNT];
+    for (place, record) in log.records().enumerate() {
+        places[generator(record.step.chip).0].push(place);
+    }
+    let table = |places: Vec<usize>| {
+        let mut cells = Vec::new();
+        for record in places.into_iter().filter_map(|place| log.record(place)) {
+            generator(record.step.chip).1(&record, &mut cells);
+        }
+        cells
+    };
+    places.into_par_iter().map(table).collect()
 }
 
 /// Returns the main cells of a fixed table.
@@ -99,7 +133,7 @@ fn counted(table: &Table, counts: &Counts) -> Trace {
     let mut trace = pad(cells, table.width());
     // `IMAGE` has one empty column, as high as its fixed columns are.
     if let Table::Image(fixed) = table {
-        trace = pad(vec![F::ZERO; p3_matrix::Matrix::height(fixed.as_ref())], 1);
+        trace = pad(vec![F::ZERO; fixed.height()], 1);
     }
     trace
 }

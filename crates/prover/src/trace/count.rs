@@ -3,6 +3,8 @@
 //! The tables themselves say what they ask: their rows are evaluated with a builder that keeps the
 //! queries and drops the constraints, so no second list of queries exists.
 
+use core::ops::Range;
+
 use kapsule_lower::isa::PC_CODE;
 use kapsule_proof::field::F;
 use kapsule_proof::machine::{Table, Trace};
@@ -33,11 +35,11 @@ impl Counts {
         }
     }
 
-    /// Counts the queries of every row of a table.
-    pub(super) fn add(&mut self, table: &Table, trace: &Trace, publics: &[F]) {
+    /// Counts the queries of some rows of a table.
+    pub(super) fn add(&mut self, table: &Table, trace: &Trace, rows: Range<usize>, publics: &[F]) {
         let height = trace.height();
         let none: &[F] = &[];
-        for row in 0..height {
+        for row in rows {
             let next = if row + 1 == height { 0 } else { row + 1 };
             let cells = |row: usize| &trace.values[row * trace.width..(row + 1) * trace.width];
             let publics = if table.num_public_values() == 0 { none } else { publics };
@@ -49,6 +51,21 @@ impl Counts {
             };
             table.eval(&mut counting);
         }
+    }
+
+    /// Returns the counts of both.
+    pub(super) fn plus(mut self, other: Self) -> Self {
+        let pairs = [
+            (&mut self.program, other.program),
+            (&mut self.range, other.range),
+            (&mut self.pair, other.pair),
+            (&mut self.and, other.and),
+            (&mut self.cnt, other.cnt),
+        ];
+        for (own, other) in pairs {
+            own.iter_mut().zip(other).for_each(|(own, other)| *own += other);
+        }
+        self
     }
 
     /// Counts one query; one that no row answers is left to the checker and the argument.

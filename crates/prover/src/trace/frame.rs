@@ -1,6 +1,6 @@
 //! Rows of `BOUNDARY` and `CONNECTOR`.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use kapsule_lower::isa::{FUEL_DYN, PC_CODE};
 use kapsule_lower::{Instr, LProgram};
@@ -28,7 +28,7 @@ pub(super) fn cells(
     end: &SegmentPublic,
     publics: &[F],
 ) -> [Vec<F>; 2] {
-    let mut lives: BTreeMap<u32, Life> = program
+    let mut lives: HashMap<u32, Life> = program
         .image()
         .map(|(addr, value)| (addr, Life { image: true, initial: value, last: value, ts: 0 }))
         .collect();
@@ -47,10 +47,13 @@ pub(super) fn cells(
     [boundary_cells(&lives), connector_cells(program, end, publics, access)]
 }
 
-fn boundary_cells(lives: &BTreeMap<u32, Life>) -> Vec<F> {
+/// Returns the rows by address, of which a verifier demands the order.
+fn boundary_cells(lives: &HashMap<u32, Life>) -> Vec<F> {
     let mut cells = Vec::with_capacity(lives.len() * 20);
-    let next = lives.keys().skip(1).map(Some).chain([None]);
-    for ((addr, life), next) in lives.iter().zip(next) {
+    let mut lives: Vec<(&u32, &Life)> = lives.iter().collect();
+    lives.sort_unstable_by_key(|(addr, _)| **addr);
+    let next = lives.iter().skip(1).map(|(addr, _)| Some(*addr)).chain([None]);
+    for (&(addr, life), next) in lives.iter().zip(next) {
         let gap = next.map_or(0, |next| next - addr - 1);
         boundary::Row {
             valid: F::ONE,

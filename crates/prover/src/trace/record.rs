@@ -42,12 +42,14 @@ impl Log {
 
     /// Returns every step with its accesses.
     pub(super) fn records(&self) -> impl Iterator<Item = Record<'_>> {
-        let ends = self.steps.iter().skip(1).map(|(_, first)| *first);
-        let ends = ends.chain([self.accesses.len()]);
-        self.steps
-            .iter()
-            .zip(ends)
-            .map(|((step, first), end)| Record { step, accesses: &self.accesses[*first..end] })
+        (0..self.steps.len()).filter_map(|place| self.record(place))
+    }
+
+    /// Returns the step at a place, from 0, with its accesses.
+    pub(super) fn record(&self, place: usize) -> Option<Record<'_>> {
+        let (step, first) = self.steps.get(place)?;
+        let end = self.steps.get(place + 1).map_or(self.accesses.len(), |(_, first)| *first);
+        Some(Record { step, accesses: &self.accesses[*first..end] })
     }
 }
 
