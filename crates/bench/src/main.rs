@@ -1,8 +1,8 @@
 //! Benchmarks of Kapsule.
 //!
 //! Every figure of the engine is a ratio against a peer that was measured in the same run,
-//! interleaved with it, so that a noisy machine blurs both alike; absolute times stand beside it for
-//! orientation only.
+//! interleaved with it, so that a noisy machine blurs both alike; absolute times stand beside it
+//! for orientation only.
 //! Proving has no peer here and prints absolute figures with the machine that they are from.
 //! Nothing here asserts a time.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]

@@ -62,8 +62,8 @@ fn choose<'a>(arguments: &[&'a str]) -> Result<Choice<'a>, String> {
             choice.names.push(argument);
         } else {
             return Err(format!(
-                "found {argument:?}, allowed are --json, --params=NAME and programs of {known:?}, or \
-                 reference alone"
+                "found {argument:?}, allowed are --json, --params=NAME and programs of {known:?}, \
+                 or reference alone"
             ));
         }
     }
