@@ -234,7 +234,7 @@ fn push_value(entries: &mut Entries, value: Value, position: u64) -> Result<(), 
 }
 
 impl Entry<'_> {
-    fn to_value(&self, seq: u64) -> Value {
+    fn to_value(self, seq: u64) -> Value {
         Value::Map(vec![
             (0, seq.into()),
             (1, self.hostcall.into()),
