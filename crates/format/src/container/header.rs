@@ -15,8 +15,8 @@ pub const BLOCK_BYTES: usize = 512;
 const NAME_FIELD: usize = 100;
 /// Where the size stands: 11 octal digits.
 const SIZE: core::ops::Range<usize> = 124..135;
-/// Where the checksum stands: 6 octal digits, NUL, space.
-const CHECKSUM: core::ops::Range<usize> = 148..156;
+/// Where the sum of the header stands: 6 octal digits, NUL, space.
+const HEADER_SUM: core::ops::Range<usize> = 148..156;
 
 /// Reads the entry that starts at `position`; returns it with the position after its padding, or
 /// `None` at the two blocks that end the file.
@@ -107,15 +107,15 @@ fn header(name: &[u8], size: u64) -> [u8; BLOCK_BYTES] {
     put(100, b"0000644\x000000000\x000000000");
     put_octal(&mut put, SIZE.start, size, SIZE.len());
     put(136, b"00000000000");
-    put(CHECKSUM.start, b"        0");
+    put(HEADER_SUM.start, b"        0");
     put(257, b"ustar\x0000");
     put(329, b"0000000\x000000000");
     let sum: u64 = header.iter().map(|byte| u64::from(*byte)).sum();
     let mut put = |offset: usize, bytes: &[u8]| {
         header[offset..offset + bytes.len()].copy_from_slice(bytes);
     };
-    put_octal(&mut put, CHECKSUM.start, sum, 6);
-    put(CHECKSUM.start + 6, b"\0 ");
+    put_octal(&mut put, HEADER_SUM.start, sum, 6);
+    put(HEADER_SUM.start + 6, b"\0 ");
     header
 }
 

@@ -19,7 +19,7 @@ pub(super) fn tar(entries: &[(&str, &[u8])]) -> Vec<u8> {
         header[156] = b'0';
         header[257..265].copy_from_slice(b"ustar\x0000");
         header[329..345].copy_from_slice(b"0000000\x000000000\0");
-        checksum(&mut file, start);
+        put_sum(&mut file, start);
         file.extend_from_slice(bytes);
         file.resize(file.len().next_multiple_of(BLOCK), 0);
     }
@@ -27,19 +27,19 @@ pub(super) fn tar(entries: &[(&str, &[u8])]) -> Vec<u8> {
     file
 }
 
-/// Writes the checksum of the header at `start`.
-fn checksum(file: &mut [u8], start: usize) {
+/// Writes the sum of the header at `start`.
+fn put_sum(file: &mut [u8], start: usize) {
     let header = &mut file[start..start + BLOCK];
     header[148..156].fill(b' ');
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
 }
 
-/// Returns an archive whose first header holds other bytes at `offset`, under a right checksum.
+/// Returns an archive whose first header holds other bytes at `offset`, under a right sum.
 fn patched(offset: usize, with: &[u8]) -> Vec<u8> {
     let mut file = tar(&[("claim.cbor", b"a"), ("x/b", b"bb")]);
     file[offset..offset + with.len()].copy_from_slice(with);
-    checksum(&mut file, 0);
+    put_sum(&mut file, 0);
     file
 }
 
@@ -71,7 +71,7 @@ fn accepted() -> Vec<Vector> {
 }
 
 /// A name, why it is refused, where the header is patched, with what, and the byte to blame: the
-/// checksum stands before what follows it.
+/// sum of the header stands before what follows it.
 type Header = (&'static str, &'static str, usize, &'static [u8], usize);
 
 const HEADERS: [Header; 11] = [
@@ -137,7 +137,7 @@ fn files() -> Vec<Vector> {
     let long = patched(124, b"10000000001");
     [
         (
-            "checksum",
+            "header-sum",
             "it is part of the form",
             "E020_CONTAINER_HEADER at offset 148",
             at(148, b'7'),
