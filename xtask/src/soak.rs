@@ -1,8 +1,8 @@
 //! `soak NAME`: runs that take hours, each with its full size unless the environment says less.
 //!
 //! `KAPSULE_SOAK_MODULES`, `KAPSULE_SOAK_TRANSACTIONS`, `KAPSULE_SOAK_FORGERIES`,
-//! `KAPSULE_SOAK_SEED` and `KAPSULE_SOAK_SECONDS` set sizes; an option on the command line wins
-//! over them.
+//! `KAPSULE_SOAK_ROUNDS`, `KAPSULE_SOAK_SEED` and `KAPSULE_SOAK_SECONDS` set sizes; an option on
+//! the command line wins over them.
 
 use crate::failure::Failure;
 use crate::guards;
@@ -79,6 +79,15 @@ const SOAKS: &[Soak] = &[
         run: receipts,
     },
     Soak {
+        name: "proof-mutation",
+        about: "cells of the proof's tables are changed, constraints and interactions left out",
+        settings: &[
+            Setting { flag: "--rounds", variable: "KAPSULE_SOAK_ROUNDS", default: "20" },
+            Setting { flag: "--seed", variable: "KAPSULE_SOAK_SEED", default: "1" },
+        ],
+        run: proof_mutation,
+    },
+    Soak {
         name: "guards",
         about: "every guard is switched off in turn, and the report is written",
         settings: &[],
@@ -93,6 +102,8 @@ const RECEIPTS_REPORT: &str = "docs/reports/receipts.md";
 const DIFFERENTIAL_REPORT: &str = "docs/reports/differential.md";
 /// Where the summary of the lowered programs goes.
 const LOWER_REPORT: &str = "docs/reports/lower.md";
+/// Where the summary of the proof's tables goes.
+const MUTATION_REPORT: &str = "docs/reports/proof-mutation.md";
 /// Where the summary of the transactions goes.
 const TRANSFER_REPORT: &str = "docs/reports/transfer.md";
 
@@ -101,7 +112,7 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     let name = args.first().map_or("", String::as_str);
     let Some(soak) = SOAKS.iter().find(|soak| soak.name == name) else {
         let names: Vec<String> =
-            SOAKS.iter().map(|soak| format!("  {:<13} {}", soak.name, soak.about)).collect();
+            SOAKS.iter().map(|soak| format!("  {:<15} {}", soak.name, soak.about)).collect();
         return Err(Failure::Usage(format!("soak `{name}`, allowed:\n{}", names.join("\n"))));
     };
     let args = sized(soak.settings, &args[1..], |variable| std::env::var(variable).ok())?;
@@ -152,13 +163,30 @@ fn receipts(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     reported(tree, "receipts", args, RECEIPTS_REPORT)
 }
 
+/// Runs the soundness tests of the proof's tables with more of everything; they write the report.
+fn proof_mutation(tree: &Tree, args: &[String]) -> Result<(), Failure> {
+    let tests = ["test", "--release", "--locked", "--package", "kapsule-prover", "--test", "main"];
+    let mut command = process::cargo(tree, &tests);
+    command.args(["--", "soundness::"]);
+    for (setting, value) in [("KAPSULE_SOAK_ROUNDS", &args[1]), ("KAPSULE_SOAK_SEED", &args[3])] {
+        command.env(setting, value);
+    }
+    command.env("KAPSULE_SOAK_COMMIT", commit(tree)?);
+    process::run(command.env("KAPSULE_SOAK_REPORT", tree.path(MUTATION_REPORT)))
+}
+
+/// Returns the hash of the commit that reports name.
+fn commit(tree: &Tree) -> Result<String, Failure> {
+    let text = process::capture(process::command(tree, "git").args(["rev-parse", "HEAD"]))?;
+    Ok(text.trim().to_owned())
+}
+
 /// Calls the program of the long runs and has it write a report.
 fn reported(tree: &Tree, name: &str, args: &[String], report: &str) -> Result<(), Failure> {
     let soak = process::built(tree, "soak")?;
-    let commit = process::capture(process::command(tree, "git").args(["rev-parse", "HEAD"]))?;
     let mut command = process::command(tree, &soak.display().to_string());
     command.arg(name).args(args);
-    process::run(command.args(["--commit", commit.trim(), "--report", report]))
+    process::run(command.args(["--commit", &commit(tree)?, "--report", report]))
 }
 
 /// Runs every fuzz target; what it finds new stays outside the tree until someone commits it.

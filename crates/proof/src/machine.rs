@@ -8,12 +8,14 @@ mod bus;
 mod check;
 mod columns;
 mod registry;
+mod row;
 mod table;
 
 pub use builder::{Builder, Instr, Next};
 pub use bus::{AND, BYTE2, CNT, DYN, EXEC, IMG, Lookup, MEM, P2, PROG, Permutation, RNG, TX, TXS};
-pub use check::{CheckBuilder, Failure, Message, Rows, Skip, check_segment, rows_of};
+pub use check::{Checked, Failure, Message, Rows, check_segment, rows_of};
 pub(crate) use columns::columns;
 pub use columns::{Access, Columns, Operands, State};
 pub use registry::{DIGEST, describe, digest};
+pub use row::{RowBuilder, Sink};
 pub use table::{Image, Kind, Program, Table, Trace};

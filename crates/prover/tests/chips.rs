@@ -3,12 +3,12 @@
 
 mod dishonest;
 mod judge;
-mod programs;
+pub(crate) mod programs;
 
 use std::collections::BTreeSet;
 
 use kapsule_lower::isa::{Chip, Op};
-use kapsule_proof::machine::{CheckBuilder, Kind, Skip, Table, check_segment, rows_of};
+use kapsule_proof::machine::{Checked, Kind, Table, check_segment, rows_of};
 
 use judge::{Judge, Verdict};
 use programs::{Built, traps, values};
@@ -37,7 +37,7 @@ fn a_row_of_zeros_sends_nothing() {
         let mut rows = rows_of(table, trace);
         rows.main.push(vec![Default::default(); rows.main[0].len()]);
         let last = rows.main.len() - 1;
-        let row = CheckBuilder::evaluate(table, &rows, &[], last, Skip::default());
+        let row = Checked::evaluate(table, &rows, &[], last);
         assert_eq!(row.broken().count(), 0, "{}", table.name());
         assert_eq!(row.messages, [], "{}", table.name());
     }

@@ -9,7 +9,7 @@ use kapsule_lower::LProgram;
 use kapsule_lower::isa::PC_CODE;
 use kapsule_proof::ParamSet;
 use kapsule_proof::field::F;
-use kapsule_proof::machine::{CheckBuilder, Kind, Message, Rows, Skip, Table, rows_of};
+use kapsule_proof::machine::{Checked, Kind, Message, Rows, Table, rows_of};
 use kapsule_proof::tables::{poseidon2, range};
 use kapsule_prover::prove::Witness;
 use p3_field::{PrimeCharacteristicRing, PrimeField32};
@@ -92,7 +92,7 @@ fn evaluate(
     // What a table provides is no query, not even as often as -1.
     let provides = table.name() == "POSEIDON2";
     for row in affected {
-        let checked = CheckBuilder::evaluate(table, rows, publics, row, Skip::default());
+        let checked = Checked::evaluate(table, rows, publics, row);
         broken |= checked.broken().next().is_some();
         for message in checked.messages {
             match is_lookup(&message.bus) && message.count == 1 && !provides {

@@ -8,6 +8,7 @@
 //! multiple of 4; this leaves one carry, one q and one half, since both sides are small integers.
 //! Its high limb is below 2^17, and `pages - 1 - high` has 16 bits, which a negative number has
 //! not, so the page of the address is in memory, and with it the whole cell.
+//! An access of 8 bytes is not in the upper half.
 
 use kapsule_lower::isa::{MEMORY, PAGE_CELLS};
 use p3_field::{Field, PrimeCharacteristicRing};
@@ -31,13 +32,19 @@ columns! {
     }
 }
 
-/// Constrains the address where `valid` is 1, and returns its cell, which is affine.
+/// Constrains the selectors, of 4 bytes and of 8, and the address where one of them is 1.
+///
+/// Returns the cell, which is affine.
 pub(super) fn eval<B: Builder>(
     builder: &mut B,
     row: &Aligned<B::Var>,
     (state, slot): (&State<B::Var>, B::Var),
-    valid: &B::Expr,
+    selectors: [B::Var; 2],
 ) -> B::Expr {
+    let [narrow, wide] = selectors;
+    let valid = narrow + wide;
+    builder.booleans(selectors);
+    builder.assert_bool(valid.clone());
     builder.booleans([row.carry, row.half]);
     let [b0, b1] = row.base.map(Into::into);
     let base = [b0.clone(), b1.clone(), B::Expr::ZERO, B::Expr::ZERO];
@@ -46,6 +53,7 @@ pub(super) fn eval<B: Builder>(
     let cell = (low - row.half * F::from_u32(4)) * F::from_u32(8).inverse();
     builder.range(cell.clone(), 13, valid.clone());
     let high = b1 + row.offset[1] + row.carry;
-    builder.range(state.pages - B::Expr::ONE - high.clone(), 16, valid.clone());
+    builder.range(state.pages - B::Expr::ONE - high.clone(), 16, valid);
+    builder.assert_zero(wide * row.half);
     B::constant(MEMORY) + high * F::from_u32(PAGE_CELLS) + cell
 }

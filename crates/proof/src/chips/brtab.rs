@@ -66,14 +66,8 @@ pub fn eval<B: Builder>(builder: &mut B, row: &Row<B::Var>) {
     let [low, high] = row.index.map(Into::into);
     let index = [low, high, zero(), zero()];
     builder.read(&row.read, state.ts.into(), state.fp + row.b, index, valid.clone());
-    let [c0, c1] = row.c.map(Into::into);
-    let instr = Instr {
-        op: opcode::<B, 1>(row.selectors, OPS),
-        a: row.a.into(),
-        b: row.b.into(),
-        c: [c0, c1, zero(), zero()],
-        cost: row.cost.into(),
-    };
+    let op = opcode::<B, 1>(row.selectors, OPS);
+    let instr = Instr::new(op, row.a, row.b, row.cost).constant(row.c);
     let next = Next { pc: row.next.into(), fp: state.fp.into(), pages: state.pages.into() };
     builder.step(state, next, DELTA, instr, valid);
 }

@@ -54,7 +54,7 @@ pub fn eval<B: Builder>(builder: &mut B, row: &Row<B::Var>) {
     builder.assert_bool(valid.clone());
     let state = &row.state;
     let high = F::from_u32(1 << 16);
-    let [c0, c1, c2, c3] = row.c;
+    let [_, _, c2, c3] = row.c;
     let [l0, l1, l2, l3] = row.old;
     let entered = c2 + c3 * high + state.fp;
     let left = -(l2 + l3 * high) + state.fp;
@@ -67,13 +67,8 @@ pub fn eval<B: Builder>(builder: &mut B, row: &Row<B::Var>) {
 
     let access = [row.old.map(Into::into), row.new.map(Into::into)];
     builder.access(&row.access, state.ts.into(), row.cell.into(), access, valid.clone());
-    let instr = Instr {
-        op: opcode::<B, 2>(row.selectors, OPS),
-        a: row.a.into(),
-        b: B::Expr::ZERO,
-        c: [c0, c1, c2, c3].map(Into::into),
-        cost: row.cost.into(),
-    };
+    let op = opcode::<B, 2>(row.selectors, OPS);
+    let instr = Instr::new(op, row.a, B::Expr::ZERO, row.cost).constant(row.c);
     let next = Next { pc: row.next.into(), fp: row.frame.into(), pages: state.pages.into() };
     builder.step(state, next, DELTA, instr, valid);
 }

@@ -94,13 +94,8 @@ pub fn eval<B: Builder>(builder: &mut B, row: &Row<B::Var>) {
 
     accesses(builder, row, size, [valid.clone(), inside]);
     let state = &row.state;
-    let instr = Instr {
-        op: valid.clone() * F::from_u8(Op::Calli as u8),
-        a: row.a.into(),
-        b: row.b.into(),
-        c: row.c.map(Into::into),
-        cost: row.cost.into(),
-    };
+    let op = valid.clone() * F::from_u8(Op::Calli as u8);
+    let instr = Instr::new(op, row.a, row.b, row.cost).constant(row.c);
     let next = Next { pc: row.next.into(), fp: row.frame.into(), pages: state.pages.into() };
     builder.step(state, next, DELTA, instr, valid);
 }

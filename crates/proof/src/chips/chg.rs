@@ -74,13 +74,8 @@ pub fn eval<B: Builder>(builder: &mut B, row: &Row<B::Var>) {
     let fuel = B::constant(FUEL_DYN);
     builder.access(&row.fuel, ts + B::Expr::ONE, fuel, change, covered);
     DYN.send(builder, row.units.map(Into::into), row.stopped.into());
-    let instr = Instr {
-        op: opcode::<B, 1>(row.selectors, OPS),
-        a: zero(),
-        b: row.b.into(),
-        c: [zero(), zero(), zero(), zero()],
-        cost: row.cost.into(),
-    };
+    let op = opcode::<B, 1>(row.selectors, OPS);
+    let instr = Instr::new(op, zero(), row.b, row.cost);
     let following = B::following(state);
     let stop = B::constant(PC_OUT_OF_FUEL) - following.pc.clone();
     builder.assert_eq(row.next, stop * row.stopped + state.pc + valid.clone());

@@ -61,13 +61,7 @@ pub fn eval<B: Builder>(builder: &mut B, row: &Row<B::Var>) {
     let tag = output * F::from_u8(TAG_OUT) + input * F::from_u8(TAG_IN);
     let [w0, w1, w2, w3] = word;
     TX.send(builder, [state.ts.into(), tag, w0, w1, w2, w3], valid.clone());
-    let zero = || B::Expr::ZERO;
-    let instr = Instr {
-        op: opcode::<B, 2>(row.selectors, OPS),
-        a: row.a.into(),
-        b: row.b.into(),
-        c: [zero(), zero(), zero(), zero()],
-        cost: row.cost.into(),
-    };
+    let op = opcode::<B, 2>(row.selectors, OPS);
+    let instr = Instr::new(op, row.a, row.b, row.cost);
     builder.step(state, B::following(state), DELTA, instr, valid);
 }

@@ -67,14 +67,8 @@ pub fn eval<B: Builder>(builder: &mut B, row: &Row<B::Var>) {
     let entered = fits * following.clone() + exceeds * trap;
     builder.assert_eq(row.next, jump * row.a + following * nop + entered * enter);
 
-    let zero = || B::Expr::ZERO;
-    let instr = Instr {
-        op: opcode::<B, 3>(row.selectors, OPS),
-        a: row.a.into(),
-        b: zero(),
-        c: [zero(), zero(), zero(), zero()],
-        cost: row.cost.into(),
-    };
+    let op = opcode::<B, 3>(row.selectors, OPS);
+    let instr = Instr::new(op, row.a, B::Expr::ZERO, row.cost);
     let state = &row.state;
     let next = Next { pc: row.next.into(), fp: state.fp.into(), pages: state.pages.into() };
     builder.step(state, next, DELTA, instr, valid);

@@ -52,11 +52,8 @@ columns! {
 pub fn eval<B: Builder>(builder: &mut B, row: &Row<B::Var>) {
     let [narrow, wide] = row.selectors;
     let valid = narrow + wide;
-    builder.booleans(row.selectors);
-    builder.assert_bool(valid.clone());
     let (state, address) = (&row.state, &row.address);
-    let cell = aligned::eval(builder, address, (state, row.b), &valid);
-    builder.assert_zero(wide * address.half);
+    let cell = aligned::eval(builder, address, (state, row.b), row.selectors);
     for limb in 0..2 {
         let moved = (row.cell[limb + 2] - row.cell[limb]) * address.half;
         builder.assert_eq(row.z[limb], moved + row.cell[limb]);
@@ -68,13 +65,7 @@ pub fn eval<B: Builder>(builder: &mut B, row: &Row<B::Var>) {
     builder.read(&row.load, ts.clone() + B::Expr::ONE, cell, value, valid.clone());
     let write = [row.old.map(Into::into), row.z.map(Into::into)];
     builder.access(&row.write, ts + B::Expr::TWO, fp + row.a, write, valid.clone());
-    let [c0, c1] = address.offset.map(Into::into);
-    let instr = Instr {
-        op: opcode::<B, 2>(row.selectors, OPS),
-        a: row.a.into(),
-        b: row.b.into(),
-        c: [c0, c1, B::Expr::ZERO, B::Expr::ZERO],
-        cost: row.cost.into(),
-    };
+    let op = opcode::<B, 2>(row.selectors, OPS);
+    let instr = Instr::new(op, row.a, row.b, row.cost).constant(address.offset);
     builder.step(state, B::following(state), DELTA, instr, valid);
 }

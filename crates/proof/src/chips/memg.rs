@@ -87,13 +87,8 @@ pub fn eval<B: Builder>(builder: &mut B, row: &Row<B::Var>) {
     let z = [row.z.into(), row.refused * ones, zero(), zero()];
     let write = [row.old.map(Into::into), z];
     builder.access(&row.write, ts + B::Expr::ONE, fp + row.a, write, valid.clone());
-    let instr = Instr {
-        op: opcode::<B, 2>(row.selectors, OPS),
-        a: row.a.into(),
-        b: row.b.into(),
-        c: [row.maximum.into(), zero(), zero(), zero()],
-        cost: row.cost.into(),
-    };
+    let op = opcode::<B, 2>(row.selectors, OPS);
+    let instr = Instr::new(op, row.a, row.b, row.cost).constant([row.maximum]);
     let following = B::following(state);
     let next = Next { pages: row.pages.into(), ..following };
     builder.step(state, next, DELTA, instr, valid);

@@ -82,12 +82,7 @@ pub fn eval<B: Builder>(builder: &mut B, row: &Row<B::Var>) {
     builder.read(&row.read_y, time(2), fp.clone() + c0, y, valid.clone());
     let write = [row.old.map(Into::into), row.z.map(Into::into)];
     builder.access(&row.write, time(3), fp + row.a, write, valid.clone());
-    let instr = Instr {
-        op: opcode::<B, 1>(row.selectors, OPS),
-        a: row.a.into(),
-        b: row.b.into(),
-        c: [c0.into(), c1.into(), B::Expr::ZERO, B::Expr::ZERO],
-        cost: row.cost.into(),
-    };
+    let op = opcode::<B, 1>(row.selectors, OPS);
+    let instr = Instr::new(op, row.a, row.b, row.cost).constant(row.c);
     builder.step(state, B::following(state), DELTA, instr, valid);
 }

@@ -119,9 +119,7 @@ pub(super) fn instr<B: Builder>(
     [a, b, cost]: [B::Var; 3],
     row: &Span<B::Var>,
 ) -> Instr<B::Expr> {
-    let [c0, c1] = row.offset.map(Into::into);
-    let c = [c0, c1, B::Expr::ZERO, B::Expr::ZERO];
-    Instr { op, a: a.into(), b: b.into(), c, cost: cost.into() }
+    Instr::new(op, a, b, cost).constant(row.offset)
 }
 
 /// Constrains the next program counter: that of the trap if the access is outside memory.

@@ -51,11 +51,8 @@ columns! {
 pub fn eval<B: Builder>(builder: &mut B, row: &Row<B::Var>) {
     let [narrow, wide] = row.selectors;
     let valid = narrow + wide;
-    builder.booleans(row.selectors);
-    builder.assert_bool(valid.clone());
     let (state, address) = (&row.state, &row.address);
-    let cell = aligned::eval(builder, address, (state, row.b), &valid);
-    builder.assert_zero(wide * address.half);
+    let cell = aligned::eval(builder, address, (state, row.b), row.selectors);
     for limb in 0..2 {
         let (value, upper) = (row.value[limb], row.value[limb + 2]);
         let kept = (row.old[limb] - value) * address.half;
@@ -70,13 +67,7 @@ pub fn eval<B: Builder>(builder: &mut B, row: &Row<B::Var>) {
     builder.read(&row.read, ts.clone() + B::Expr::ONE, fp + row.a, value, valid.clone());
     let change = [row.old.map(Into::into), row.new.map(Into::into)];
     builder.access(&row.store, ts + B::Expr::TWO, cell, change, valid.clone());
-    let [c0, c1] = address.offset.map(Into::into);
-    let instr = Instr {
-        op: opcode::<B, 2>(row.selectors, OPS),
-        a: row.a.into(),
-        b: row.b.into(),
-        c: [c0, c1, B::Expr::ZERO, B::Expr::ZERO],
-        cost: row.cost.into(),
-    };
+    let op = opcode::<B, 2>(row.selectors, OPS);
+    let instr = Instr::new(op, row.a, row.b, row.cost).constant(address.offset);
     builder.step(state, B::following(state), DELTA, instr, valid);
 }

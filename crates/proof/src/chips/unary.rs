@@ -40,8 +40,6 @@ pub(super) fn eval<B: Builder>(
     builder.read(&row.read, ts.clone(), fp.clone() + row.b, x, valid.clone());
     let write = [row.old.map(Into::into), z];
     builder.access(&row.write, ts + B::Expr::ONE, fp + row.a, write, valid.clone());
-    let zero = || B::Expr::ZERO;
-    let c = [zero(), zero(), zero(), zero()];
-    let instr = Instr { op, a: row.a.into(), b: row.b.into(), c, cost: row.cost.into() };
+    let instr = Instr::new(op, row.a, row.b, row.cost);
     builder.step(&row.state, B::following(&row.state), delta, instr, valid);
 }

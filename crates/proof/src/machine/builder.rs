@@ -34,6 +34,24 @@ pub struct Instr<E> {
     pub cost: E,
 }
 
+impl<E: PrimeCharacteristicRing> Instr<E> {
+    /// Returns an instruction without a constant.
+    #[must_use]
+    pub fn new(op: E, a: impl Into<E>, b: impl Into<E>, cost: impl Into<E>) -> Self {
+        let c = core::array::from_fn(|_| E::ZERO);
+        Self { op, a: a.into(), b: b.into(), c, cost: cost.into() }
+    }
+
+    /// Sets the low limbs of the constant; those above them stay 0.
+    #[must_use]
+    pub fn constant<const N: usize>(mut self, limbs: [impl Into<E>; N]) -> Self {
+        for (place, limb) in self.c.iter_mut().zip(limbs) {
+            *place = limb.into();
+        }
+        self
+    }
+}
+
 /// A builder of constraints over the base field with buses.
 pub trait Builder: AirBuilder<F = F> + InteractionBuilder {
     /// Returns a constant.
@@ -51,13 +69,8 @@ pub trait Builder: AirBuilder<F = F> + InteractionBuilder {
     /// Returns the operands of a row as an instruction.
     #[must_use]
     fn instr(op: Self::Expr, operands: &Operands<Self::Var>) -> Instr<Self::Expr> {
-        Instr {
-            op,
-            a: operands.a.into(),
-            b: operands.b.into(),
-            c: operands.c.map(Into::into),
-            cost: operands.cost.into(),
-        }
+        let Operands { a, b, c, cost } = *operands;
+        Instr::new(op, a, b, cost).constant(c)
     }
 
     /// Returns the state after an instruction that goes on at the next one.

@@ -4,14 +4,13 @@
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
-
 use alloc::vec::Vec;
 
-use p3_air::{Air, AirBuilder, RowWindow};
+use p3_air::RowWindow;
 use p3_field::{Field, PrimeCharacteristicRing, PrimeField32};
-use p3_lookup::{Count, InteractionBuilder};
 use p3_matrix::Matrix;
 
+use super::row::{RowBuilder, Sink};
 use super::table::{Table, Trace};
 use crate::field::{F, PRIME};
 
@@ -38,18 +37,11 @@ pub enum Failure {
     },
 }
 
-/// A constraint or an interaction of a table that is left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Skip {
-    /// Number of the constraint.
-    pub constraint: Option<usize>,
-    /// Number of the interaction.
-    pub interaction: Option<usize>,
-}
-
 /// A tuple on a bus, with its signed count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
+    /// Number of the interaction; its label is the table's name, `.I` and this.
+    pub number: usize,
     /// Name of the bus.
     pub bus: String,
     /// The tuple.
@@ -58,32 +50,19 @@ pub struct Message {
     pub count: i64,
 }
 
-/// Evaluates one row.
-#[derive(Debug)]
-pub struct CheckBuilder<'a> {
-    main: RowWindow<'a, F>,
-    fixed: RowWindow<'a, F>,
-    publics: &'a [F],
-    /// What the first row, the last row and all but the last row are selected with.
-    selectors: [F; 3],
-    skip: Skip,
-    interactions: usize,
+/// What a row says: the values of its constraints and its messages.
+#[derive(Clone, Debug, Default)]
+pub struct Checked {
     /// Values of the constraints, all of them zero on a row that satisfies them.
     pub constraints: Vec<F>,
     /// Messages whose count is not zero.
     pub messages: Vec<Message>,
 }
 
-impl<'a> CheckBuilder<'a> {
+impl Checked {
     /// Evaluates `row` of a table.
     #[must_use]
-    pub fn evaluate(
-        table: &Table,
-        rows: &'a Rows,
-        publics: &'a [F],
-        row: usize,
-        skip: Skip,
-    ) -> Self {
+    pub fn evaluate(table: &Table, rows: &Rows, publics: &[F], row: usize) -> Self {
         let height = rows.main.len();
         let next = if row + 1 == height { 0 } else { row + 1 };
         let fixed = |row: usize| rows.fixed.get(row).map_or(&[][..], Vec::as_slice);
@@ -91,22 +70,7 @@ impl<'a> CheckBuilder<'a> {
         let selectors = [row == 0, last, !last].map(F::from_bool);
         let main = RowWindow::from_two_rows(&rows.main[row], &rows.main[next]);
         let fixed = RowWindow::from_two_rows(fixed(row), fixed(next));
-        Self::run(table, [main, fixed], publics, selectors, skip)
-    }
-
-    /// Evaluates a table at any point, which need not be a row of anything.
-    pub(super) fn run(
-        table: &Table,
-        [main, fixed]: [RowWindow<'a, F>; 2],
-        publics: &'a [F],
-        selectors: [F; 3],
-        skip: Skip,
-    ) -> Self {
-        let (constraints, messages) = (Vec::new(), Vec::new());
-        let mut builder =
-            Self { main, fixed, publics, selectors, skip, interactions: 0, constraints, messages };
-        table.eval(&mut builder);
-        builder
+        RowBuilder::run(table, [main, fixed], publics, selectors, Self::default())
     }
 
     /// Returns the numbers of the constraints that do not hold.
@@ -115,69 +79,16 @@ impl<'a> CheckBuilder<'a> {
     }
 }
 
-impl<'a> AirBuilder for CheckBuilder<'a> {
-    type F = F;
-    type Expr = F;
-    type Var = F;
-    type PreprocessedWindow = RowWindow<'a, F>;
-    type MainWindow = RowWindow<'a, F>;
-    type PublicVar = F;
-    type PeriodicVar = F;
-
-    fn main(&self) -> Self::MainWindow {
-        self.main
+impl Sink for Checked {
+    fn constraint(&mut self, value: F) {
+        self.constraints.push(value);
     }
 
-    fn preprocessed(&self) -> &Self::PreprocessedWindow {
-        &self.fixed
-    }
-
-    fn is_first_row(&self) -> F {
-        self.selectors[0]
-    }
-
-    fn is_last_row(&self) -> F {
-        self.selectors[1]
-    }
-
-    fn is_transition(&self) -> F {
-        self.selectors[2]
-    }
-
-    fn assert_zero<I: Into<F>>(&mut self, x: I) {
-        let skipped = self.skip.constraint == Some(self.constraints.len());
-        self.constraints.push(if skipped { F::ZERO } else { x.into() });
-    }
-
-    fn public_values(&self) -> &[F] {
-        self.publics
-    }
-}
-
-impl InteractionBuilder for CheckBuilder<'_> {
-    fn push_interaction<E: Into<F>>(
-        &mut self,
-        bus_name: &str,
-        fields: impl IntoIterator<Item = E>,
-        count: impl Into<Count<F>>,
-    ) {
-        let number = self.interactions;
-        self.interactions += 1;
-        let (count, _) = count.into().into_parts();
-        if count.is_zero() || self.skip.interaction == Some(number) {
-            return;
+    fn message(&mut self, number: usize, bus: &str, tuple: impl Iterator<Item = F>, count: F) {
+        if !count.is_zero() {
+            let tuple = tuple.map(|field| field.as_canonical_u32()).collect();
+            self.messages.push(Message { number, bus: bus.into(), tuple, count: centred(count) });
         }
-        let tuple = fields.into_iter().map(|field| field.into().as_canonical_u32()).collect();
-        self.messages.push(Message { bus: bus_name.into(), tuple, count: centred(count) });
-    }
-
-    /// No table has any.
-    fn push_local_interaction(&mut self, _: impl IntoIterator<Item = (Vec<F>, Count<F>)>) {
-        self.constraints.push(F::ONE);
-    }
-
-    fn num_global_interactions(&self) -> usize {
-        self.interactions
     }
 }
 
@@ -215,7 +126,7 @@ pub fn check_segment(tables: &[(Table, Trace)], publics: &[F]) -> Result<(), Vec
     for (table, trace) in tables {
         let rows = rows_of(table, trace);
         for row in 0..rows.main.len() {
-            let checked = CheckBuilder::evaluate(table, &rows, publics, row, Skip::default());
+            let checked = Checked::evaluate(table, &rows, publics, row);
             let name = table.name();
             failures.extend(checked.broken().map(|number| Failure::Constraint {
                 table: name,

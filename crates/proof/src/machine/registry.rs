@@ -11,7 +11,8 @@ use p3_field::PrimeCharacteristicRing;
 use p3_field::extension::BinomialExtensionField;
 use p3_lookup::InteractionSymbolicBuilder;
 
-use super::check::{CheckBuilder, Message, Skip};
+use super::check::{Checked, Message};
+use super::row::RowBuilder;
 use super::table::{Kind, Table};
 use crate::field::F;
 
@@ -84,7 +85,7 @@ fn fingerprint(table: &Table) -> (Vec<F>, Vec<Message>) {
     let publics = point(crate::publics::COUNT);
     let selectors = core::array::from_fn(|_| point(1)[0]);
     let windows = [&main, &fixed].map(|[row, next]| RowWindow::from_two_rows(row, next));
-    let checked = CheckBuilder::run(table, windows, &publics, selectors, Skip::default());
+    let checked = RowBuilder::run(table, windows, &publics, selectors, Checked::default());
     (checked.constraints, checked.messages)
 }
 

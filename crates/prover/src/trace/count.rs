@@ -1,17 +1,16 @@
 //! How often each fixed row is asked for.
 //!
-//! The tables themselves say what they ask: their rows are evaluated with a builder that keeps the
-//! queries and drops the constraints, so no second list of queries exists.
+//! The tables themselves say what they ask: their rows are evaluated and the queries are kept, so no
+//! second list of queries exists.
 
 use core::ops::Range;
 
 use kapsule_lower::isa::PC_CODE;
 use kapsule_proof::field::F;
-use kapsule_proof::machine::{Table, Trace};
+use kapsule_proof::machine::{RowBuilder, Sink, Table, Trace};
 use kapsule_proof::tables::{bytes, range};
-use p3_air::{Air, AirBuilder, BaseAir, RowWindow};
+use p3_air::{BaseAir, RowWindow};
 use p3_field::{PrimeCharacteristicRing, PrimeField32};
-use p3_lookup::{Count, InteractionBuilder};
 use p3_matrix::Matrix;
 
 /// Counts for each fixed row.
@@ -43,13 +42,10 @@ impl Counts {
             let next = if row + 1 == height { 0 } else { row + 1 };
             let cells = |row: usize| &trace.values[row * trace.width..(row + 1) * trace.width];
             let publics = if table.num_public_values() == 0 { none } else { publics };
-            let mut counting = Counting {
-                main: RowWindow::from_two_rows(cells(row), cells(next)),
-                fixed: RowWindow::from_two_rows(none, none),
-                publics,
-                counts: self,
-            };
-            table.eval(&mut counting);
+            let windows = [[cells(row), cells(next)], [none, none]]
+                .map(|[row, next]| RowWindow::from_two_rows(row, next));
+            // No count depends on where the row is.
+            RowBuilder::run(table, windows, publics, [F::ZERO; 3], &mut *self);
         }
     }
 
@@ -89,70 +85,17 @@ impl Counts {
     }
 }
 
-struct Counting<'a> {
-    main: RowWindow<'a, F>,
-    fixed: RowWindow<'a, F>,
-    publics: &'a [F],
-    counts: &'a mut Counts,
-}
+impl Sink for &mut Counts {
+    fn constraint(&mut self, _: F) {}
 
-impl<'a> AirBuilder for Counting<'a> {
-    type F = F;
-    type Expr = F;
-    type Var = F;
-    type PreprocessedWindow = RowWindow<'a, F>;
-    type MainWindow = RowWindow<'a, F>;
-    type PublicVar = F;
-    type PeriodicVar = F;
-
-    fn main(&self) -> Self::MainWindow {
-        self.main
-    }
-
-    fn preprocessed(&self) -> &Self::PreprocessedWindow {
-        &self.fixed
-    }
-
-    fn is_first_row(&self) -> F {
-        F::ZERO
-    }
-
-    fn is_last_row(&self) -> F {
-        F::ZERO
-    }
-
-    fn is_transition(&self) -> F {
-        F::ZERO
-    }
-
-    fn assert_zero<I: Into<F>>(&mut self, _: I) {}
-
-    fn public_values(&self) -> &[F] {
-        self.publics
-    }
-}
-
-impl InteractionBuilder for Counting<'_> {
-    fn push_interaction<E: Into<F>>(
-        &mut self,
-        bus: &str,
-        fields: impl IntoIterator<Item = E>,
-        count: impl Into<Count<F>>,
-    ) {
-        let (count, _) = count.into().into_parts();
+    fn message(&mut self, _: usize, bus: &str, fields: impl Iterator<Item = F>, count: F) {
         if count != F::ONE || !matches!(bus, "PROG" | "RNG" | "BYTE2" | "AND" | "CNT") {
             return;
         }
         let mut tuple = [0; 4];
         for (to, field) in tuple.iter_mut().zip(fields) {
-            *to = field.into().as_canonical_u32();
+            *to = field.as_canonical_u32();
         }
-        self.counts.query(bus, tuple);
-    }
-
-    fn push_local_interaction(&mut self, _: impl IntoIterator<Item = (Vec<F>, Count<F>)>) {}
-
-    fn num_global_interactions(&self) -> usize {
-        0
+        self.query(bus, tuple);
     }
 }

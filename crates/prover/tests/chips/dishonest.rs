@@ -2,11 +2,13 @@
 //! every dependent column, and is refused for the reason that the chip was given for it.
 
 use kapsule_lower::isa::Op;
+use kapsule_proof::chips::span::Span;
 use kapsule_proof::chips::{
-    bit, brtab, calli, chg, div, ldw, ldx, memg, mul, select, setc, shl32, stx,
+    bit, brc, brtab, call, calli, chg, cnt, div, ext, jump, ldw, ldx, memg, mul, select, setc,
+    shl32, shl64, shr32, shr64, stw, stx,
 };
 use kapsule_proof::field::{F, element};
-use kapsule_proof::machine::{Columns, Table, Trace, rows_of};
+use kapsule_proof::machine::{Columns, State, Table, Trace, rows_of};
 use p3_field::{Field, PrimeCharacteristicRing, PrimeField32};
 
 use super::judge::{Judge, Verdict};
@@ -110,6 +112,13 @@ fn addresses_cannot_be_moved() {
     refused_by(&verdict, "constraints");
 }
 
+/// Makes an address outside memory one inside, and returns the next program counter.
+fn claimed_inside(span: &mut Span<F>, state: &State<F>) -> F {
+    (span.outside, span.two) = (F::ZERO, F::ONE);
+    span.distance[0] = -F::ONE - span.distance[0];
+    state.pc + F::ONE
+}
+
 #[test]
 fn bounds_of_memory_cannot_be_denied() {
     let runs = runs();
@@ -122,29 +131,22 @@ fn bounds_of_memory_cannot_be_denied() {
         row.next = element(4);
     });
     refused_by(&verdict, "lookup RNG");
-    // A load beyond the end claimed to be inside.
-    let verdict = lie(
+    // An access beyond the end claimed to be inside.
+    let load = lie(
         &runs,
         "LDX",
         |row: &ldx::Row<F>| row.span.outside == F::ONE,
-        |row| {
-            (row.span.outside, row.span.two) = (F::ZERO, F::ONE);
-            row.span.distance[0] = -F::ONE - row.span.distance[0];
-            row.next = row.state.pc + F::ONE;
-        },
+        |row| row.next = claimed_inside(&mut row.span, &row.state),
     );
-    refused_by(&verdict, "lookup RNG");
-    let verdict = lie(
+    let store = lie(
         &runs,
         "STX",
         |row: &stx::Row<F>| row.span.outside == F::ONE,
-        |row| {
-            (row.span.outside, row.span.two) = (F::ZERO, F::ONE);
-            row.span.distance[0] = -F::ONE - row.span.distance[0];
-            row.next = row.state.pc + F::ONE;
-        },
+        |row| row.next = claimed_inside(&mut row.span, &row.state),
     );
-    refused_by(&verdict, "lookup RNG");
+    for verdict in [load, store] {
+        refused_by(&verdict, "lookup RNG");
+    }
     // The second cell of a store left as it was.
     let verdict = lie(
         &runs,
@@ -352,6 +354,157 @@ fn division_has_one_quotient() {
     let over = |row: &div::Row<F>| row.overflow == F::ONE;
     let verdict = lie(&runs, "DIV", over, |row| {
         (row.high, row.overflow, row.next) = (F::ZERO, F::ZERO, row.binary.state.pc + F::ONE);
+    });
+    refused_by(&verdict, "lookup RNG");
+}
+
+#[test]
+fn a_store_writes_its_value_and_keeps_the_rest() {
+    let runs = runs();
+    let narrow = |row: &stw::Row<F>| row.selectors[0] == F::ONE && row.value[0] != row.old[0];
+    // The value is not stored.
+    let verdict = lie(&runs, "STW", narrow, |row| row.new = row.old);
+    refused_by(&verdict, "constraints");
+    // The other half is stored to as well.
+    let lower = |row: &stw::Row<F>| narrow(row) && row.address.half == F::ZERO;
+    let verdict = lie(&runs, "STW", lower, |row| row.new[2] = row.value[0]);
+    refused_by(&verdict, "constraints [7]");
+    // The upper half instead of the lower, with every limb to match.
+    let verdict = lie(&runs, "STW", lower, |row| {
+        row.address.half = F::ONE;
+        row.new = [row.old[0], row.old[1], row.value[0], row.value[1]];
+    });
+    refused_by(&verdict, "lookup RNG");
+}
+
+#[test]
+fn a_sign_is_the_highest_bit() {
+    let runs = runs();
+    let byte = |row: &ext::Row<F>| row.selectors[2] == F::ONE && row.sign == F::ONE;
+    let ones = element(0xffff);
+    // A negative byte extended with zeros.
+    let verdict = lie(&runs, "EXT", byte, |row| {
+        row.sign = F::ZERO;
+        row.z = [row.bytes[0], F::ZERO, F::ZERO, F::ZERO];
+    });
+    refused_by(&verdict, "lookup RNG");
+    // A positive half word extended with ones.
+    let half = |row: &ext::Row<F>| row.selectors[3] == F::ONE && row.sign == F::ZERO;
+    let verdict = lie(&runs, "EXT", half, |row| {
+        row.sign = F::ONE;
+        row.z = [row.x[0], ones, ones, ones];
+    });
+    refused_by(&verdict, "lookup RNG");
+    // Another byte of the same limb.
+    let verdict = lie(&runs, "EXT", byte, |row| {
+        row.bytes[0] += F::ONE;
+        row.bytes[1] -= element(256).inverse();
+        row.top += element(256);
+        row.z[0] += F::ONE;
+    });
+    refused_by(&verdict, "lookup");
+    // An arithmetic shift that brings zeros in, and a logical one that brings ones in.
+    let arithmetic = |row: &shr32::Row<F>| row.sign == F::ONE && row.places[1] == F::ONE;
+    let verdict = lie(&runs, "SHR32", arithmetic, |row| {
+        (row.sign, row.above) = (F::ZERO, F::ZERO);
+        row.z[1] -= element(255) * element(256) + row.deficit;
+    });
+    refused_by(&verdict, "lookup RNG");
+    let logical = |row: &shr64::Row<F>| row.selectors[0] == F::ONE && row.places[7] == F::ONE;
+    let verdict = lie(&runs, "SHR64", logical, |row| {
+        (row.sign, row.above) = (F::ONE, row.deficit);
+        row.z = [row.z[0] + row.deficit + element(0xff00), ones, ones, ones];
+    });
+    refused_by(&verdict, "constraints");
+}
+
+#[test]
+fn shifts_of_64_bits_move_every_byte_to_its_place() {
+    let runs = runs();
+    // The mark of another place, and the result to match.
+    let rotated = |row: &shl64::Row<F>| row.selectors[2] == F::ONE && row.places[0] == F::ONE;
+    let verdict = lie(&runs, "SHL64", rotated, |row| row.places.swap(0, 1));
+    refused_by(&verdict, "constraints");
+    // A byte split into another pair of the same sum.
+    let split = |row: &shl64::Row<F>| row.high[3] != F::ZERO;
+    let verdict = lie(&runs, "SHL64", split, |row| {
+        row.high[3] -= F::ONE;
+        row.low[3] += element(256);
+    });
+    refused_by(&verdict, "constraints");
+    // A rotation to the right by 0 as one by the width.
+    let zero = |row: &shl64::Row<F>| row.selectors[4] == F::ONE && row.amount == F::ZERO;
+    let verdict = lie(&runs, "SHL64", zero, |row| row.turn = F::ONE);
+    refused_by(&verdict, "constraints");
+}
+
+#[test]
+fn counts_begin_at_the_first_byte_that_is_not_zero() {
+    let runs = runs();
+    let leading = |row: &cnt::Row<F>| {
+        row.selectors[3] == F::ONE && row.marks[7] == F::ONE && row.x[6] != F::ZERO
+    };
+    let verdict = lie(&runs, "CNT", leading, |row| {
+        row.marks.swap(6, 7);
+        row.inverse = row.x[6].inverse();
+        row.z = row.leading[6] + element(8);
+    });
+    refused_by(&verdict, "constraints");
+    // All bytes said to be zero.
+    let verdict = lie(&runs, "CNT", leading, |row| {
+        (row.marks[7], row.zero, row.inverse) = (F::ZERO, F::ONE, F::ZERO);
+        row.z = element(64);
+    });
+    refused_by(&verdict, "constraints");
+    // A zero byte marked.
+    let none = |row: &cnt::Row<F>| row.selectors[0] == F::ONE && row.zero == F::ONE;
+    let verdict = lie(&runs, "CNT", none, |row| {
+        (row.marks[3], row.zero) = (F::ONE, F::ZERO);
+        row.z = element(8);
+    });
+    refused_by(&verdict, "constraints");
+    // One bit more in a byte.
+    let set = |row: &cnt::Row<F>| row.selectors[5] == F::ONE;
+    let verdict = lie(&runs, "CNT", set, |row| {
+        row.set[0] += F::ONE;
+        row.z += F::ONE;
+    });
+    refused_by(&verdict, "lookup CNT");
+}
+
+#[test]
+fn nothing_but_the_instruction_says_what_comes_next() {
+    let runs = runs();
+    let jump = |row: &jump::Row<F>| row.selectors[1] == F::ONE;
+    let verdict = lie(&runs, "JUMP", jump, |row| row.next += F::ONE);
+    refused_by(&verdict, "constraints [9]");
+    let verdict = lie(&runs, "BRC", |_: &brc::Row<F>| true, |row| row.next += F::ONE);
+    refused_by(&verdict, "constraints");
+    let ret = |row: &call::Row<F>| row.selectors[1] == F::ONE;
+    // Back to another frame, and to another place.
+    let verdict = lie(&runs, "CALL", ret, |row| row.frame += F::ONE);
+    refused_by(&verdict, "constraints [4]");
+    let verdict = lie(&runs, "CALL", ret, |row| row.next += F::ONE);
+    refused_by(&verdict, "constraints [5]");
+    // A linkage of the caller's choice.
+    let call = |row: &call::Row<F>| row.selectors[0] == F::ONE;
+    let verdict = lie(&runs, "CALL", call, |row| row.new[0] += F::ONE);
+    refused_by(&verdict, "constraints [6]");
+    // A frame beyond the stack that is said to fit, and one that fits said not to.
+    let deep = |row: &jump::Row<F>| row.selectors[2] == F::ONE && row.fits == F::ZERO;
+    let verdict = lie(&runs, "JUMP", deep, |row| {
+        row.fits = F::ONE;
+        row.slack[0] = -F::ONE - row.slack[0];
+        row.slack[1] = -row.slack[1];
+        row.next = row.state.pc + F::ONE;
+    });
+    refused_by(&verdict, "lookup RNG");
+    let fits = |row: &jump::Row<F>| row.fits == F::ONE;
+    let verdict = lie(&runs, "JUMP", fits, |row| {
+        row.fits = F::ZERO;
+        row.slack[0] = -F::ONE - row.slack[0];
+        row.slack[1] = -row.slack[1];
+        row.next = element(8);
     });
     refused_by(&verdict, "lookup RNG");
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kapsule_proof::field::{F, PRIME, element};
-use kapsule_proof::machine::{CheckBuilder, Message, Rows, Skip, Table};
+use kapsule_proof::machine::{Checked, Message, Rows, Table};
 use p3_field::{PrimeCharacteristicRing, PrimeField32};
 
 /// What became of a changed row.
@@ -76,7 +76,7 @@ impl<'a> Judge<'a> {
 
 fn evaluate(table: &Table, row: Vec<F>) -> (Vec<usize>, Vec<Message>) {
     let rows = Rows { main: vec![row], fixed: vec![] };
-    let checked = CheckBuilder::evaluate(table, &rows, &[], 0, Skip::default());
+    let checked = Checked::evaluate(table, &rows, &[], 0);
     (checked.broken().collect(), checked.messages)
 }
 

@@ -12,11 +12,11 @@ use kapsule_prover::exec::{Bounds, End, Machine, Recorded};
 use kapsule_prover::trace::{Log, assemble};
 
 /// A run in tables.
-pub(super) struct Built {
-    pub(super) name: &'static str,
-    pub(super) program: LProgram,
-    pub(super) tables: Vec<(Table, Trace)>,
-    pub(super) publics: Vec<F>,
+pub(crate) struct Built {
+    pub(crate) name: &'static str,
+    pub(crate) program: LProgram,
+    pub(crate) tables: Vec<(Table, Trace)>,
+    pub(crate) publics: Vec<F>,
 }
 
 const WIDE: [u64; 14] = [
@@ -249,7 +249,7 @@ fn run(name: &'static str, program: LProgram, fuel: u64) -> Built {
 }
 
 /// Returns one run of everything that does not end a run.
-pub(super) fn values() -> Built {
+pub(crate) fn values() -> Built {
     let mut author = Author::new();
     author.operators();
     author.memory();
@@ -258,7 +258,7 @@ pub(super) fn values() -> Built {
 }
 
 /// Returns a run of each instruction that ends one: `name`, what precedes it, and the instruction.
-pub(super) fn traps() -> Vec<Built> {
+pub(crate) fn traps() -> Vec<Built> {
     let one = |name, value: u64, op, [a, c]: [u64; 2], fuel| {
         let mut author = Author::new();
         author.constant(value);
@@ -285,5 +285,21 @@ pub(super) fn traps() -> Vec<Built> {
         divided("a quotient of 2^31", 1 << 31, Op::DivS32, NARROW_FIRST + 5),
         divided("a quotient of 2^63", 1 << 63, Op::DivS64, WIDE_FIRST + 3),
         one("a charge without fuel", 0x1_0009, Op::Charge, [0, 0], 100),
+        deep(),
     ]
+}
+
+/// Returns a run of these instructions in a frame of their own: opcode, a and b, constant.
+pub(crate) fn written(name: &'static str, instrs: &[(Op, [u32; 2], u64)]) -> Built {
+    let mut author = Author(Vec::new());
+    author.push(Op::Enter, [FRAME, 0], 0);
+    instrs.iter().for_each(|(op, fields, constant)| author.push(*op, *fields, *constant));
+    author.build(name, u64::MAX)
+}
+
+/// Returns a run that enters a frame for which there is no room.
+fn deep() -> Built {
+    let mut author = Author::new();
+    author.push(Op::Enter, [0x2_0001, 0], 0);
+    author.build("a frame beyond the stack", u64::MAX)
 }
