@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::tree::Tree;
 use crate::{
     deny, embedder, examples, foreign, guards, layers, modules, process, purity, readme, sdk, tidy,
-    ui, vectors,
+    ui, vectors, verifier,
 };
 use std::process::Command;
 use std::time::Instant;
@@ -47,6 +47,7 @@ const STEPS: &[Step] = &[
     ("modules --check", |tree, _| modules::run(tree, &["--check".to_owned()])),
     ("foreign", |tree, _| foreign::run(tree, &[])),
     ("sdk", |tree, _| sdk::run(tree, &[])),
+    ("verifier", |tree, _| verifier::run(tree, &[])),
     ("examples", |tree, _| examples::run(tree, &[])),
     ("guards", |tree, _| some_guards(tree)),
 ];

@@ -22,6 +22,7 @@ mod toml_file;
 mod tree;
 mod ui;
 mod vectors;
+mod verifier;
 
 use crate::failure::Failure;
 use crate::tree::Tree;
@@ -57,6 +58,11 @@ const COMMANDS: &[Command] = &[
     },
     Command { name: "foreign", usage: "other people's tools read our files", run: foreign::run },
     Command { name: "sdk", usage: "modules in Rust, C and AssemblyScript", run: sdk::run },
+    Command {
+        name: "verifier",
+        usage: "the verifier of proofs as a module in the sandbox",
+        run: verifier::run,
+    },
     Command { name: "examples", usage: "the story of every example", run: examples::run },
     Command { name: "soak", usage: "NAME [OPTION]...  one long run", run: soak::run },
     Command { name: "ci", usage: "everything that a merge needs, in order", run: ci::run },

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Target of every guest module.
-const TARGET: &str = "wasm32v1-none";
+pub(crate) const TARGET: &str = "wasm32v1-none";
 /// Where the built modules are committed.
 const ARTIFACTS: &str = "modules/artifacts";
 /// Digests of the artifacts, in the form that `sha256sum --check` reads.

@@ -132,6 +132,16 @@ error_codes! {
     LogInclusionInvalid = 310, "LOG_INCLUSION_INVALID", "inclusion proof or subject wrong";
     LogConsistencyInvalid = 311, "LOG_CONSISTENCY_INVALID", "consistency proof wrong";
     LogFork = 312, "LOG_FORK", "two checkpoints of one log disagree";
+    ProofRunTooLong = 313, "PROOF_RUN_TOO_LONG", "run is longer than one segment proves";
+    ProofProgramMismatch = 314, "PROOF_PROGRAM_MISMATCH", "proof of another package or program";
+    ProofPolicyMismatch = 315, "PROOF_POLICY_MISMATCH", "proof of a run under another policy";
+    ProofEntryMismatch = 316, "PROOF_ENTRY_MISMATCH", "proof of a run of another entry";
+    ProofBindingMismatch = 317, "PROOF_BINDING_MISMATCH", "proof bound to something else";
+    ProofFuelMismatch = 318, "PROOF_FUEL_MISMATCH", "proof of a run with other fuel";
+    ProofOutcomeMismatch = 319, "PROOF_OUTCOME_MISMATCH", "proof of a run that ended otherwise";
+    ProofTranscriptMismatch = 320, "PROOF_TRANSCRIPT_MISMATCH", "words are not those that the proof covers, or none that a host gives";
+    ProofInputMismatch = 321, "PROOF_INPUT_MISMATCH", "proof of a run that read another input";
+    ProofOutputMismatch = 322, "PROOF_OUTPUT_MISMATCH", "proof of a run that wrote another output";
     ModuleInvalid = 401, "MODULE_INVALID", "Wasm validation failed";
     ModuleFeatureRefused = 402, "MODULE_FEATURE_REFUSED", "feature outside the profile";
     ImportRefused = 403, "IMPORT_REFUSED", "import outside the allow-list";

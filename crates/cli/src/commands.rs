@@ -17,6 +17,7 @@ mod pack;
 mod package;
 mod policy;
 mod protect;
+mod prove;
 mod receipt;
 mod recipient;
 mod replay;
@@ -24,6 +25,7 @@ mod run;
 mod sign;
 mod trust;
 mod verify;
+mod verify_proof;
 
 pub(crate) use run::summary as run_summary;
 pub(crate) use verify::checks as check_lines;
@@ -49,6 +51,8 @@ pub(crate) enum Command {
     Inspect(inspect::Args),
     Run(Box<run::Args>),
     Replay(replay::Args),
+    Prove(Box<prove::Args>),
+    VerifyProof(Box<verify_proof::Args>),
     #[command(subcommand)]
     Receipt(receipt::Command),
     #[command(subcommand)]
@@ -77,6 +81,8 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Inspect(args) => inspect::run(context, &args),
         Command::Run(args) => run::run(context, &args),
         Command::Replay(args) => replay::run(context, &args),
+        Command::Prove(args) => prove::run(context, &args),
+        Command::VerifyProof(args) => verify_proof::run(context, &args),
         Command::Receipt(command) => receipt::run(context, &command),
         Command::Policy(command) => policy::run(context, &command),
         Command::Convert(command) => convert::run(context, &command),

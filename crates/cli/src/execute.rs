@@ -453,7 +453,7 @@ impl Ready<'_> {
 }
 
 /// Tells whether `policy` allows anything that `package` does not.
-fn is_wider(policy: &Policy, package: &Policy) -> bool {
+pub(crate) fn is_wider(policy: &Policy, package: &Policy) -> bool {
     match kapsule_format::policy::effective(package, policy) {
         Ok((common, _)) => common != *policy,
         Err(_) => true,

@@ -25,20 +25,20 @@ const OUTSIDE: std::ops::RangeInclusive<u16> = 15..=26;
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct SurroundingArgs {
     /// Directory for the storage of packages; what a run changes is kept if it completes with 0
-    #[arg(long, value_name = "DIR", conflicts_with = "batch")]
+    #[arg(long, value_name = "DIR")]
     storage: Option<PathBuf>,
     /// Directory of capsules for `dag_get`, `dag_children` and `dag_query`: files `<id>.cbor` with
     /// the metadata
-    #[arg(long, value_name = "DIR", conflicts_with = "batch")]
+    #[arg(long, value_name = "DIR")]
     dag: Option<PathBuf>,
     /// File or, with a final `/`, directory that stands under a guest path; may be repeated
-    #[arg(long, value_name = "GUEST=HOST", conflicts_with = "batch")]
+    #[arg(long, value_name = "GUEST=HOST")]
     fs: Vec<Place>,
     /// Machine that `net_request` may talk to; may be repeated
-    #[arg(long, value_name = "HOST:PORT", conflicts_with = "batch")]
+    #[arg(long, value_name = "HOST:PORT")]
     net: Vec<Peer>,
     /// What the proposals of the run may cost together
-    #[arg(long, value_name = "N", default_value = "0", conflicts_with = "batch")]
+    #[arg(long, value_name = "N", default_value = "0")]
     budget: u64,
 }
 

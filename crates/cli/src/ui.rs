@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::Value;
 
 use crate::error::Failure;
@@ -197,6 +197,30 @@ impl Ui {
         });
         if bar.is_none() {
             self.say(what);
+        }
+        Progress { ui: self, bar }
+    }
+
+    /// Begins something that is known to take about this long.
+    ///
+    /// On a terminal a clock runs down; elsewhere the first line says how long.
+    pub(crate) fn begin_timed(&self, what: &str, estimate: Duration) -> Progress<'_> {
+        let seconds = estimate.as_secs() + 1;
+        let bar = self.draws.then(|| {
+            let left = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                let left = seconds.saturating_sub(state.elapsed().as_secs());
+                // A bar that cannot be drawn is no reason to stop.
+                out.write_fmt(format_args!("about {left} s left")).unwrap_or_default();
+            };
+            let bar = ProgressBar::new_spinner();
+            let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}, {left}");
+            bar.set_style(style.expect("the template is valid").with_key("left", left));
+            bar.set_message(what.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        if bar.is_none() {
+            self.say(&format!("{what}, about {seconds} s"));
         }
         Progress { ui: self, bar }
     }

@@ -37,6 +37,7 @@ fn stage() -> Bench {
     bench.write("names/bob", "Bob");
     let run = ["run", "hello.mod", "--input", "name.txt", "--transcript", "hello.transcript"];
     bench.ok(&run);
+    bench.ok(&["prove", "hello.mod", "--input", "name.txt", "-o", "hello.kproof"]);
     stage_receipts(&bench);
     for name in ["trust", "rank", "transfer", "blocklist", "agent_logic"] {
         bench.pack_standard(name);

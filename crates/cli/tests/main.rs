@@ -14,6 +14,7 @@ mod outside;
 mod packages;
 mod passphrases;
 mod policies;
+mod proofs;
 mod receipts;
 mod reference;
 mod replays;

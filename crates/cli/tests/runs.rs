@@ -43,7 +43,7 @@ fn the_engines_report_the_same() {
 }
 
 /// Packs the module whose entries end in different ways, with small limits.
-fn endings() -> Bench {
+pub(crate) fn endings() -> Bench {
     let bench = Bench::new();
     let extra = "[exec]\nentries = [\"bad_level\", \"error\", \"flood\", \"forever\", \"recurse\", \
         \"trap\"]\n[limits]\nfuel = 20000000\noutput = \"128KiB\"";

@@ -70,6 +70,11 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    /// Takes everything that is left.
+    pub(crate) fn rest(self) -> &'a [u8] {
+        self.bytes.get(self.offset..).unwrap_or_default()
+    }
+
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let at = self.offset;
         self.take(N)?.try_into().map_err(|_| DecodeError::Short(at))

@@ -2,7 +2,10 @@
 
 use alloc::string::String;
 
+use kapsule_abi::ErrorCode;
 use thiserror::Error;
+
+use crate::params::ParamSet;
 
 /// Why bytes are no statement or no proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -40,6 +43,21 @@ pub enum DecodeError {
     /// The opaque part of a proof is not in its one form.
     #[error("the proof of segment {0} is not in canonical form")]
     Proof(usize),
+}
+
+impl DecodeError {
+    /// Returns the stable code.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Short(_) => ErrorCode::Truncated,
+            Self::Trailing(_) => ErrorCode::TrailingBytes,
+            Self::Mark => ErrorCode::UnknownFormat,
+            Self::Range { .. } | Self::Utf8 => ErrorCode::SchemaViolation,
+            Self::Limit { .. } => ErrorCode::LimitExceeded,
+            Self::Proof(_) => ErrorCode::NotBijective,
+        }
+    }
 }
 
 /// Why a proof of a run is not accepted.
@@ -83,6 +101,41 @@ pub enum VerifyError {
     /// The transcript digest is not the one of the words that the verifier holds.
     #[error("the transcript of the proof is not the one of these inputs and outputs")]
     Transcript,
+    /// The words are none that a host gives and a program asks for.
+    #[error("the words are not those of a run that a host answered by the rules")]
+    Words,
+    /// The run ended otherwise than expected.
+    #[error("the run ended with {found}, expected is {expected}")]
+    Ended {
+        /// How it ended.
+        found: kapsule_abi::Outcome,
+        /// What was expected.
+        expected: kapsule_abi::Outcome,
+    },
+    /// The run was given or used other fuel than expected.
+    #[error("{what} is {found}, expected is {expected}")]
+    OtherFuel {
+        /// Which of the two numbers.
+        what: &'static str,
+        /// The number of the statement.
+        found: u64,
+        /// What was expected.
+        expected: u64,
+    },
+    /// The run read another input.
+    #[error("hostcall {call} of the run read something else than this input holds")]
+    Input {
+        /// Position among the hostcalls.
+        call: usize,
+    },
+    /// The run wrote another output.
+    #[error("the run wrote {found} bytes, which are not the {expected} bytes of this output")]
+    Output {
+        /// Bytes that it wrote.
+        found: usize,
+        /// Bytes of the output that was expected.
+        expected: usize,
+    },
     /// The final state does not show the claimed outcome.
     #[error("the final state does not show the claimed outcome")]
     Outcome,
@@ -107,4 +160,33 @@ pub enum VerifyError {
     /// The argument itself does not hold.
     #[error("the proof does not prove its statement")]
     Argument,
+}
+
+impl VerifyError {
+    /// Returns the stable code.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Decode(error) => error.code(),
+            Self::Version { .. } | Self::Isa { .. } => ErrorCode::ProofSystemUnsupported,
+            Self::ParamSet(number) if *number == ParamSet::TEST.number => {
+                ErrorCode::DevProofRefused
+            }
+            Self::ParamSet(_) => ErrorCode::ProofSystemUnsupported,
+            Self::Module | Self::Program => ErrorCode::ProofProgramMismatch,
+            Self::Policy => ErrorCode::ProofPolicyMismatch,
+            Self::Binding => ErrorCode::ProofBindingMismatch,
+            Self::Entry(_) => ErrorCode::ProofEntryMismatch,
+            Self::Transcript | Self::Words => ErrorCode::ProofTranscriptMismatch,
+            Self::Input { .. } => ErrorCode::ProofInputMismatch,
+            Self::Output { .. } => ErrorCode::ProofOutputMismatch,
+            Self::Ended { .. } | Self::Outcome => ErrorCode::ProofOutcomeMismatch,
+            Self::OtherFuel { .. } | Self::Fuel => ErrorCode::ProofFuelMismatch,
+            Self::Segments { .. }
+            | Self::Public(_)
+            | Self::Tables
+            | Self::Heights(_)
+            | Self::Argument => ErrorCode::ProofInvalid,
+        }
+    }
 }

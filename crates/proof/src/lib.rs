@@ -7,7 +7,8 @@
 //! [`RunStatement`] is the claim, [`Transcript`] the digest of all words that entered and left,
 //! [`machine`] the list of tables and what they share, [`chips`] and [`tables`] the tables
 //! themselves, and [`publics`] the public values that tie them to the claim.
-//! [`Key`] is what a verifier derives from a program, and [`verify`] judges a [`ProofFile`].
+//! [`Key`] is what a verifier derives from a program, [`verify`] judges a [`ProofFile`], and
+//! [`ProvenRun`] is one with the words of its run, which are compared with input and output.
 //!
 //! # Invariants
 //! - Nothing here runs a program: a verifier believes constraints and its own lowering.
@@ -33,6 +34,7 @@ mod key;
 pub mod machine;
 mod params;
 pub mod publics;
+mod run;
 mod statement;
 pub mod tables;
 mod transcript;
@@ -43,6 +45,7 @@ pub use error::{DecodeError, VerifyError};
 pub use file::{PROOF_MAX, ProofFile, SegmentProof};
 pub use key::Key;
 pub use params::ParamSet;
+pub use run::{EVENTS_MAX, Known, ProvenRun, RUN_MAX, Shown};
 pub use statement::{ENTRY_MAX, ProvenOutcome, RunStatement, SEGMENTS_MAX, SegmentPublic, VERSION};
 pub use transcript::{Compression, Direction, Preamble, Transcript, TranscriptEnd, half_block};
 pub use verify::{Expected, heights_fit, verify};

@@ -81,6 +81,14 @@ pub struct Witness {
     pub steps: usize,
 }
 
+impl Witness {
+    /// Returns the number of rows of all tables together.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|(_, trace)| trace.height() as u64).sum()
+    }
+}
+
 /// Runs a job and fills the tables, without any cryptography but the transcript digest.
 ///
 /// # Errors

@@ -6,18 +6,7 @@ use kapsule_proof::{
 };
 use kapsule_prover::prove::{prove, witness};
 
-use crate::programs::{FIB, job, key, run};
-
-fn expected() -> Expected<'static> {
-    Expected {
-        module_hash: [1; 32],
-        policy_digest: [2; 32],
-        binding: [3; 32],
-        entry: "run",
-        transcript: None,
-        allow_test_params: true,
-    }
-}
+use crate::programs::{FIB, expected, job, key, run};
 
 fn proven(key: &Key, entry: &str, fuel: u64) -> ProofFile {
     prove(key, &run(key, &job(entry, fuel))).expect("a proof")

@@ -7,5 +7,7 @@ mod forged;
 mod malformed;
 mod mutation;
 mod programs;
+mod proven_run;
 mod runs;
 mod soundness;
+mod vectors;

@@ -1,7 +1,7 @@
 //! Modules that tests run and prove.
 
 use kapsule_lower::{Options, lower};
-use kapsule_proof::{Key, ParamSet};
+use kapsule_proof::{Expected, Key, ParamSet};
 use kapsule_prover::prove::{Job, Witness, witness};
 
 /// Iterative Fibonacci, a recursive sum, globals, and subtraction from a constant.
@@ -92,4 +92,16 @@ pub(crate) const fn job(entry: &str, fuel_limit: u64) -> Job<'_> {
 /// Returns the witness of a job that must have one.
 pub(crate) fn run(key: &Key, job: &Job<'_>) -> Witness {
     witness(key, job).expect("a provable run")
+}
+
+/// Returns what a verifier of [`job`]'s entry `run` expects, test parameters included.
+pub(crate) const fn expected() -> Expected<'static> {
+    Expected {
+        module_hash: [1; 32],
+        policy_digest: [2; 32],
+        binding: [3; 32],
+        entry: "run",
+        transcript: None,
+        allow_test_params: true,
+    }
 }

@@ -26,7 +26,14 @@ const NAMED_FAILURES: u64 = 10;
 #[command(next_help_heading = "Batch")]
 pub(crate) struct BatchArgs {
     /// Run once for each file of this directory
-    #[arg(id = "batch", long, value_name = "DIR")]
+    #[arg(
+        id = "batch",
+        long,
+        value_name = "DIR",
+        conflicts_with_all = [
+            "input", "output", "transcript", "storage", "dag", "fs", "net", "budget",
+        ]
+    )]
     pub(crate) directory: Option<PathBuf>,
     /// Directory for the outputs, each under the name of its input
     #[arg(long, value_name = "DIR", requires = "batch")]

@@ -1,0 +1,195 @@
+//! Proofs: what they hold against, and a code for everything that they are held against in vain.
+
+use serde_json::Value;
+
+use crate::runs::endings;
+use crate::support::{Bench, CLOCK, ENDINGS, REPOSITORY};
+
+/// Returns a directory with `hello.kproof`, a proof of `hello.mod` on `name.txt`, and its report.
+fn proven() -> (Bench, Value) {
+    let bench = Bench::with_hello();
+    bench.write("name.txt", "Ada");
+    let prove = ["prove", "hello.mod", "--input", "name.txt", "--output", "greeting.txt"];
+    let more = ["--fuel", "5000", "--binding", &"ab".repeat(32), "-o", "hello.kproof"];
+    let report = bench.json(&[&prove[..], &more[..]].concat()).remove(0);
+    assert_eq!(bench.read("greeting.txt"), b"hello, Ada");
+    (bench, report)
+}
+
+const VERIFY: [&str; 3] = ["verify-proof", "hello.mod", "hello.kproof"];
+
+#[test]
+fn a_proof_verifies_with_everything_that_is_known_of_the_run() {
+    let (bench, report) = proven();
+    assert_eq!(report["schema"], "kapsule/cli-prove/1");
+    assert_eq!((&report["params"], &report["proven_bits"]), (&"kp100-fast".into(), &100.into()));
+    let text = |name: &str| report[name].as_str().unwrap();
+    let (used, transcript) = (text("fuel_used"), text("transcript"));
+    let known = ["--input", "name.txt", "--output", "greeting.txt", "--entry", "run"];
+    let fuel = ["--fuel", "5000", "--fuel-used", used, "--outcome", "completed"];
+    let bound = ["--transcript", transcript, "--binding", &"ab".repeat(32)];
+    let all = [&VERIFY[..], &known, &fuel, &bound].concat();
+    let verified = bench.json(&all).remove(0);
+    assert_eq!(verified["schema"], "kapsule/cli-verify-proof/1");
+    assert_eq!(verified["program"], "recomputed");
+    assert_eq!(verified["private"], false);
+    assert_eq!(verified["statement_digest"], report["statement_digest"]);
+    assert_eq!(verified["output_bytes"], "10");
+    let computed = verified["computed"].as_object().unwrap();
+    assert_eq!(computed.keys().collect::<Vec<_>>(), ["input_read", "log", "output_write"]);
+    assert_eq!(verified["witnessed"].as_object().unwrap().len(), 0);
+    // What is not given is shown instead of compared.
+    let ended = bench.ok(&VERIFY);
+    for line in [
+        "program     recomputed",
+        "parameters  kp100-fast, 100 bits proven",
+        "outcome     completed(0)",
+        "witnessed   input_read (1)",
+        "private     no",
+    ] {
+        assert!(ended.text().contains(line), "{line}: {}", ended.text());
+    }
+    // The policy of a run without grants, said so.
+    bench.write("policy.json", bench.ok(&["policy", "show", "hello.mod"]).stdout);
+    bench.ok(&[&VERIFY[..], &["--policy", "policy.json"]].concat());
+}
+
+#[test]
+fn everything_that_differs_has_a_code_of_its_own() {
+    let (bench, _) = proven();
+    bench.write("bob.txt", "Bob");
+    bench.write("other.txt", "hello, Bob");
+    let (zeros, ones) = ("00".repeat(32), "01".repeat(32));
+    let differs = |option: [&str; 2], code: &str, text: &str| {
+        bench.fails(&[&VERIFY[..], &option].concat(), 10, code, text);
+    };
+    differs(["--input", "bob.txt"], "E321_PROOF_INPUT_MISMATCH", "hostcall 2");
+    differs(["--output", "other.txt"], "E322_PROOF_OUTPUT_MISMATCH", "10 bytes");
+    differs(["--fuel", "5001"], "E318_PROOF_FUEL_MISMATCH", "granted fuel is 5000");
+    differs(["--fuel-used", "1"], "E318_PROOF_FUEL_MISMATCH", "used fuel");
+    differs(["--outcome", "completed(1)"], "E319_PROOF_OUTCOME_MISMATCH", "completed(0)");
+    differs(["--outcome", "limit(fuel)"], "E319_PROOF_OUTCOME_MISMATCH", "limit(fuel)");
+    differs(["--transcript", &ones], "E320_PROOF_TRANSCRIPT_MISMATCH", "transcript");
+    differs(["--binding", &zeros], "E317_PROOF_BINDING_MISMATCH", "bound to something else");
+    differs(["--entry", "other"], "E316_PROOF_ENTRY_MISMATCH", "entry `run`");
+
+    let limits = bench.ok(&["policy", "show", "hello.mod"]).text().to_owned();
+    let narrower = limits.replace("\"fuel\":1000000000", "\"fuel\":6000");
+    assert_ne!(limits, narrower);
+    bench.write("narrow.json", narrower);
+    differs(["--policy", "narrow.json"], "E315_PROOF_POLICY_MISMATCH", "another policy");
+
+    bench.pack("endings", ENDINGS, "");
+    let other = ["verify-proof", "endings.mod", "hello.kproof"];
+    bench.fails(&other, 10, "E314_PROOF_PROGRAM_MISMATCH", "another module");
+}
+
+#[test]
+fn damaged_files_are_refused_before_anything_is_believed() {
+    let (bench, _) = proven();
+    let whole = bench.read("hello.kproof");
+    let refused = |bytes: &[u8], exit: i32, code: &str, text: &str| {
+        bench.write("hello.kproof", bytes);
+        bench.fails(&VERIFY, exit, code, text);
+    };
+    refused(b"", 20, "E002_TRUNCATED", "offset 0");
+    refused(&whole[..whole.len() - 1], 20, "E002_TRUNCATED", "inside a field");
+    refused(&[&whole[..], b"\0"].concat(), 20, "E003_TRAILING_BYTES", "1 bytes follow");
+    let changed = |position: usize, bit: u8| {
+        let mut changed = whole.clone();
+        changed[position] ^= bit;
+        changed
+    };
+    refused(&changed(0, 1), 20, "E001_UNKNOWN_FORMAT", "mark");
+    // The last byte is one of the argument, the first word is behind mark and policy.
+    refused(&changed(whole.len() - 1, 1), 10, "E305_PROOF_INVALID", "does not prove");
+    let policy = u32::from_le_bytes(whole[8..12].try_into().unwrap()) as usize;
+    refused(&changed(12 + policy + 4 + 1, 1), 10, "E320_PROOF_TRANSCRIPT_MISMATCH", "transcript");
+    refused(&changed(12 + policy + 4, 4), 20, "E008_SCHEMA_VIOLATION", "tag holds 5");
+    refused(&changed(12 + policy - 2, 1), 10, "E315_PROOF_POLICY_MISMATCH", "another policy");
+}
+
+#[test]
+fn runs_that_end_otherwise_are_proven_too() {
+    let bench = endings();
+    for (entry, outcome) in [
+        ("forever", "limit(fuel)"),
+        ("trap", "trapped(unreachable)"),
+        ("flood", "limit(output)"),
+        ("bad_level", "denied(argument)"),
+    ] {
+        let prove = ["prove", "endings.mod", "--entry", entry, "--fuel", "30000"];
+        let report = bench.json(&prove).remove(0);
+        assert_eq!(report["outcome"], outcome);
+        let verify = ["verify-proof", "endings.mod", "endings.kproof"];
+        bench.ok(&[&verify[..], &["--entry", entry, "--outcome", outcome]].concat());
+    }
+}
+
+#[test]
+fn a_clock_is_witnessed_and_its_grant_is_part_of_the_policy() {
+    let bench = Bench::new();
+    bench.pack("clock", CLOCK, "grants = [\"time\"]");
+    let prove = ["prove", "clock.mod", "--grant", "time", "--now", "7", "--params", "kp100-small"];
+    let report = bench.json(&prove).remove(0);
+    assert_eq!(report["params"], "kp100-small");
+    let verify = ["verify-proof", "clock.mod", "clock.kproof"];
+    let verified = bench.json(&[&verify[..], &["--grant", "time"]].concat()).remove(0);
+    assert_eq!(verified["witnessed"]["now"], "1");
+    let without = ["--policy", "none.json"];
+    bench.write("none.json", bench.ok(&["policy", "show", "clock.mod"]).stdout);
+    bench.ok(&[&verify[..], &without].concat());
+}
+
+#[test]
+fn what_cannot_be_proven_is_refused_by_name() {
+    let bench = Bench::new();
+    let float = r#"(module
+      (memory (export "memory") 1 1)
+      (func (export "kapsule_abi_version") (result i32) (i32.const 1))
+      (func (export "run") (result i32) (i32.trunc_f64_s (f64.const 0))))"#;
+    bench.pack("float", float, "[exec]\nprofile = \"float-1\"");
+    let prove = ["prove", "float.mod"];
+    bench.fails(&prove, 14, "E402_MODULE_FEATURE_REFUSED", "provable: no (float)");
+    assert!(!bench.path("float.kproof").exists());
+    let bench = endings();
+    let prove = ["prove", "endings.mod", "--entry", "forever", "--fuel", "9000000"];
+    bench.fails(&prove, 10, "E313_PROOF_RUN_TOO_LONG", "too long for stage 1");
+    let unknown = ["prove", "endings.mod", "--params", "kp-test"];
+    assert_eq!(bench.run(&unknown).code, 2);
+}
+
+/// Returns the first lines of a file of real data, or those of a sample.
+fn slice(real: &str, sample: &str, lines: usize) -> String {
+    let data = std::env::var("KAPSULE_DATA").unwrap_or(format!("{REPOSITORY}/../shared/data"));
+    let real = std::fs::read_to_string(format!("{data}/{real}"));
+    let text = real.unwrap_or_else(|error| {
+        println!("{sample} in place of real data in {data}: {error}");
+        std::fs::read_to_string(format!("{REPOSITORY}/examples/data/{sample}")).unwrap()
+    });
+    text.split_inclusive('\n').take(lines).collect()
+}
+
+#[test]
+fn standard_modules_are_proven_on_slices_of_real_data() {
+    let bench = Bench::new();
+    bench.pack_standard("trust");
+    bench.pack_standard("rank");
+    let ratings = slice("bitcoin-otc-trust.csv", "trust-sample.csv", 12);
+    let viewer = ratings.lines().nth(1).unwrap().split(',').next().unwrap().to_owned();
+    bench.write("ratings.csv", ratings);
+    bench.write("posts.csv", slice("hacker-news-2016.csv", "feed-sample.csv", 8));
+    bench.ok(&["convert", "otc", "ratings.csv", "--viewer", &viewer, "-o", "trust.input"]);
+    bench.ok(&["convert", "hn", "posts.csv", "-o", "rank.input"]);
+    for (name, grant) in [("trust", &["--grant", "trust.graph"][..]), ("rank", &[])] {
+        let (package, input) = (format!("{name}.mod"), format!("{name}.input"));
+        for (verb, output) in [("run", "run.output"), ("prove", "proven.output")] {
+            let args = [verb, &package, "--input", &input, "--output", output];
+            bench.ok(&[&args[..], grant].concat());
+        }
+        assert_eq!(bench.read("proven.output"), bench.read("run.output"), "{name}");
+        let proof = format!("{name}.kproof");
+        let verify = ["verify-proof", &package, &proof, "--input", &input];
+        bench.ok(&[&verify[..], &["--output", "run.output"], grant].concat());
+    }
+}

@@ -1,0 +1,13 @@
+(module
+  (import "kapsule_v1" "input_len" (func $length (result i64)))
+  (import "kapsule_v1" "input_read" (func $read (param i64 i32 i32) (result i32)))
+  (import "kapsule_v1" "output_write" (func $write (param i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "hello, ")
+  (func (export "kapsule_abi_version") (result i32) (i32.const 1))
+  (func (export "run") (result i32)
+    (drop (call $write (i32.const 0) (i32.const 7)))
+    (drop (call $read (i64.const 0) (i32.const 64) (i32.wrap_i64 (call $length))))
+    (call $write (i32.const 64) (i32.const 3)))
+  (func (export "trap") (result i32)
+    unreachable))
