@@ -141,26 +141,8 @@ fn make(
     let values: Vec<Extension> = terminals.iter().flatten().copied().collect();
     let alpha = transcript.permutation_phase(Some(bused.root.clone()), &values);
 
-    let quotients: Result<Vec<_>, String> = instances
-        .par_iter()
-        .enumerate()
-        .map(|(number, instance)| {
-            let commitments = quotient::Commitments {
-                main: &main.data,
-                bused: bus_position(instances, number).map(|at| (at, &bused.data)),
-                fixed: fixed_position(fixed, number),
-            };
-            quotient::chunks(
-                pcs,
-                instance,
-                number,
-                &commitments,
-                &buses[number],
-                (alpha, terminals[number]),
-            )
-        })
-        .collect();
-    let chunks = quotients?;
+    let challenge = (alpha, &terminals[..]);
+    let chunks = quotients(pcs, instances, fixed, [&main, &bused], (&buses, challenge))?;
     let counts: Vec<usize> = chunks.iter().map(Vec::len).collect();
     let chunks = chunks.into_iter().flatten().collect();
     let (root, data) = UnivariateStarkPcs::<Extension, Challenger>::commit_ldes(pcs, chunks)
@@ -193,6 +175,26 @@ fn make(
         lookup_pow_witness,
         ood_pow_witness,
     })
+}
+
+/// Returns the chunks of each table's quotient.
+fn quotients(
+    pcs: &Pcs,
+    instances: &[Instance<'_>],
+    fixed: &Fixed<'_>,
+    [main, bused]: [&Phase; 2],
+    (buses, (alpha, terminals)): (&[Buses], (Extension, &[Option<Extension>])),
+) -> Result<Vec<Vec<Trace>>, String> {
+    let one = |(number, instance): (usize, &Instance<'_>)| {
+        let commitments = quotient::Commitments {
+            main: &main.data,
+            bused: bus_position(instances, number).map(|at| (at, &bused.data)),
+            fixed: fixed_position(fixed, number),
+        };
+        let challenge = (alpha, terminals[number]);
+        quotient::chunks(pcs, instance, number, &commitments, &buses[number], challenge)
+    };
+    instances.par_iter().enumerate().map(one).collect()
 }
 
 /// Commits to tables.

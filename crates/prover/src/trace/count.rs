@@ -1,7 +1,7 @@
 //! How often each fixed row is asked for.
 //!
-//! The tables themselves say what they ask: their rows are evaluated and the queries are kept, so no
-//! second list of queries exists.
+//! The tables themselves say what they ask: their rows are evaluated and the queries are kept, so
+//! no second list of queries exists.
 
 use core::ops::Range;
 
