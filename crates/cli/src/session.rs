@@ -70,8 +70,6 @@ pub(crate) struct Session<'a> {
     pub(crate) opened: &'a Opened,
     /// What it may do.
     pub(crate) effective: &'a Effective,
-    /// What it may call.
-    pub(crate) library: &'a Library<'a>,
     /// Its module.
     pub(crate) loaded: &'a Loaded<'a>,
     /// What to run.
@@ -143,7 +141,6 @@ impl SessionArgs {
             name: &name,
             opened: &opened,
             effective: &effective,
-            library: &library,
             loaded: &loaded,
             request,
             memory,
