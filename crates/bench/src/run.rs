@@ -69,8 +69,8 @@ pub(crate) fn words(wasm: &[u8], input: &[u8]) -> Result<Vec<u64>, String> {
     let records = transcript.entries.iter().map(|entry| Record {
         hostcall: entry.hostcall,
         status: entry.status,
-        request: &entry.request,
-        response: &entry.response,
+        request: entry.request,
+        response: entry.response,
     });
     let Outcome::Completed(code) = run.outcome else { return Err(run.outcome.to_string()) };
     let events = of_run(records, Some(code)).ok_or("a record has no words")?;

@@ -6,9 +6,12 @@ use kapsule_format::container::Container;
 use super::super::rewrite;
 use super::{Vector, vector};
 
+/// What becomes of the entries of a claim.
+type Change<'a> = &'a dyn Fn(&mut Vec<(u64, Value)>);
+
 /// Claims whose KCBOR is another one than any writer makes.
 pub(super) fn all(base: &[u8]) -> Vec<Vector> {
-    let raw = |name: &str, why, code: &str, change: &dyn Fn(&mut Vec<(u64, Value)>)| {
+    let raw = |name: &str, why, code: &str, change: Change<'_>| {
         let index = Container::decode(base).expect("a sample is well formed").index();
         let Ok(Value::Map(mut entries)) = cbor::decode(index) else { unreachable!("it is a map") };
         change(&mut entries);
