@@ -296,7 +296,7 @@ impl<'a> Scene<'a> {
             };
             match there.iter().position(same) {
                 Some(position) if signed(sent.count).abs() == 1 => {
-                    drop(there.swap_remove(position))
+                    there.swap_remove(position);
                 }
                 _ => found.push(sent.place()),
             }
