@@ -160,6 +160,7 @@ fn what_cannot_be_proven_is_refused_by_name() {
 }
 
 /// Returns the first lines of a file of real data, or those of a sample.
+#[expect(clippy::print_stdout, reason = "which data was used belongs into the log of the tests")]
 fn slice(real: &str, sample: &str, lines: usize) -> String {
     let data = std::env::var("KAPSULE_DATA").unwrap_or(format!("{REPOSITORY}/../shared/data"));
     let real = std::fs::read_to_string(format!("{data}/{real}"));
