@@ -28,7 +28,7 @@ mod verify;
 mod verify_proof;
 
 pub(crate) use run::summary as run_summary;
-pub(crate) use verify::checks as check_lines;
+pub(crate) use verify::{checks as check_lines, report_text};
 
 use crate::cli::Context;
 use crate::error::Done;

@@ -38,7 +38,7 @@ pub(crate) struct SessionArgs {
     fuel: Option<u64>,
     /// Seed of the hostcall `random`, 64 hex digits; zeros by default
     #[arg(long, value_name = "HEX", value_parser = decode_seed)]
-    seed: Option<Seed>,
+    pub(crate) seed: Option<Seed>,
     /// Time that the hostcall `now` gives, in ms since 1970; by default that of the start
     #[arg(long, value_name = "MS")]
     now: Option<u64>,
@@ -56,7 +56,7 @@ pub(crate) struct SessionArgs {
 
 /// Seed of the hostcall `random`.
 #[derive(Clone, Copy, Debug)]
-struct Seed([u8; 32]);
+pub(crate) struct Seed(pub(crate) [u8; 32]);
 
 fn decode_seed(text: &str) -> Result<Seed, String> {
     hash::decode_hex(text).map(Seed).map_err(|error| error.to_string())
@@ -70,6 +70,8 @@ pub(crate) struct Session<'a> {
     pub(crate) opened: &'a Opened,
     /// What it may do.
     pub(crate) effective: &'a Effective,
+    /// What it may call.
+    pub(crate) library: &'a Library<'a>,
     /// Its module.
     pub(crate) loaded: &'a Loaded<'a>,
     /// What to run.
@@ -81,13 +83,11 @@ pub(crate) struct Session<'a> {
 
 impl SessionArgs {
     /// Verifies and loads the package with all that it needs, and gives it to `then`.
-    ///
-    /// From here on Ctrl-C is a request.
     pub(crate) fn open<T>(
         &self,
         context: &Context,
         engine: Engine,
-        then: impl FnOnce(&Session<'_>) -> Result<T, Failure>,
+        then: impl FnOnce(Session<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let ui = &context.ui;
         let files = Files::read(&self.package)?;
@@ -136,11 +136,11 @@ impl SessionArgs {
             engine,
             states: false,
         };
-        interrupt::watch()?;
-        then(&Session {
+        then(Session {
             name: &name,
             opened: &opened,
             effective: &effective,
+            library: &library,
             loaded: &loaded,
             request,
             memory,
@@ -166,13 +166,14 @@ impl Session<'_> {
         self.surroundings.host(self.memory.clone(), self.loaded, &self.effective.policy)
     }
 
-    /// Runs once, and says so.
+    /// Runs once, and says so; from here on Ctrl-C is a request.
     pub(crate) fn run(
         &self,
         ui: &Ui,
         host: &mut DirectoryHost,
         summary: fn(&Ran) -> String,
     ) -> Result<Ran, Failure> {
+        interrupt::watch()?;
         let progress = ui.begin(&match self.request.engine {
             // Which engine it will be is known when the run ends.
             Engine::Auto => format!("running {}", self.name),

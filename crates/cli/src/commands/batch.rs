@@ -13,8 +13,9 @@ use super::run::run_json;
 use crate::batch::{self, Input};
 use crate::cli::Context;
 use crate::error::{Done, Failure};
-use crate::execute::{self, Loaded, Ran, Ready, Request};
+use crate::execute::{self, Ran, Ready, Request};
 use crate::files::{self, INPUT_BYTES_MAX};
+use crate::session::Session;
 use crate::text::{Align, grouped, plain, table};
 use crate::{interrupt, ui::Ui};
 
@@ -81,11 +82,11 @@ pub(super) fn run(
     context: &Context,
     args: &BatchArgs,
     directory: &Path,
-    loaded: &Loaded<'_>,
-    request: &Request<'_>,
-    host: &MemoryHost,
+    session: &Session<'_>,
 ) -> Done {
+    let Session { loaded, request, memory, .. } = session;
     let ui = &context.ui;
+    interrupt::watch()?;
     let inputs = batch::inputs(directory)?;
     [&args.output_dir, &args.transcript_dir]
         .into_iter()
@@ -99,7 +100,7 @@ pub(super) fn run(
     let progress = ui.begin_counted(&what, inputs.len() as u64);
     let work = |index: usize| {
         let input = &inputs[index];
-        Told::new(ui, input, one(args, &ready, request, host, input))
+        Told::new(ui, input, one(args, &ready, request, memory, input))
     };
     let mut summary = Summary::default();
     let told = batch::in_order(inputs.len(), jobs, work, |index, told: Told| {

@@ -84,7 +84,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
         let hint = "give all but one of them a file";
         return Err(Failure::usage("--json, output and proof cannot share stdout", hint));
     }
-    session.open(context, Engine::Auto, |session| prove_run(context, args, &path, session))
+    session.open(context, Engine::Auto, |session| prove_run(context, args, &path, &session))
 }
 
 /// Returns where the proof goes.

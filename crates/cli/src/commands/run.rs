@@ -1,9 +1,8 @@
 //! `kapsule run`
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use kapsule_engine::{Host, MemoryHost, Nested, Run};
+use kapsule_engine::{Host, Nested, Run};
 use kapsule_format::hash;
 use kapsule_format::receipt::ReceiptId;
 use kapsule_format::transcript::{Transcript, root};
@@ -11,17 +10,13 @@ use serde_json::{Value, json};
 
 use super::batch::{self, BatchArgs};
 use crate::cli::Context;
-use crate::closure::{self, Found, Library, PackageArgs};
-use crate::codecache::CodeCache;
-use crate::convert::rows::Trust;
+use crate::closure::Library;
 use crate::error::{Done, Failure};
-use crate::execute::{self, Engine, Loaded, Ran, Request};
-use crate::files::{self, INPUT_BYTES_MAX};
-use crate::grants::{Effective, GrantArgs};
-use crate::interrupt;
-use crate::opening::{self, Asked, Files, Opened, TrustArgs};
+use crate::execute::{self, Engine, Ran};
+use crate::files;
 use crate::receipts::{self, IssueArgs, Issuer};
-use crate::surroundings::{self, SurroundingArgs};
+use crate::session::{Session, SessionArgs};
+use crate::surroundings;
 use crate::text::{grouped, plain};
 use crate::ui::Ui;
 
@@ -65,129 +60,46 @@ A batch does not resume: --output-dir and --transcript-dir have to be empty or a
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Package to run, `-` for stdin
-    package: PathBuf,
-    /// Entry to call; by default the one of the manifest
-    #[arg(long, value_name = "NAME")]
-    entry: Option<String>,
-    /// Input file, `-` for stdin; without it the input is empty
-    #[arg(long, value_name = "FILE", conflicts_with = "batch")]
-    input: Option<PathBuf>,
-    /// File for the output, `-` for stdout; without it stdout
-    #[arg(long, value_name = "FILE", conflicts_with = "batch")]
-    output: Option<PathBuf>,
     #[command(flatten)]
-    grants: GrantArgs,
-    /// Fuel to grant; by default all that the policy allows
-    #[arg(long, value_name = "N")]
-    fuel: Option<u64>,
+    session: SessionArgs,
+    /// File for the output, `-` for stdout; without it stdout
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// Engine; the result is the same on each
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     engine: Engine,
     /// File for the transcript, from which `kapsule replay` repeats the run
-    #[arg(long, value_name = "FILE", conflicts_with = "batch")]
-    transcript: Option<PathBuf>,
-    /// Seed of the hostcall `random`, 64 hex digits; zeros by default
-    #[arg(long, value_name = "HEX", value_parser = decode_seed)]
-    seed: Option<Seed>,
-    /// Time that the hostcall `now` gives, in ms since 1970; by default that of the start
-    #[arg(long, value_name = "MS")]
-    now: Option<u64>,
-    /// Output of the trust package, from which `get_trust_score` is answered for people who are
-    /// named by their identity id
     #[arg(long, value_name = "FILE")]
-    trust_scores: Option<PathBuf>,
-    #[command(flatten)]
-    trust: TrustArgs,
-    #[command(flatten)]
-    packages: PackageArgs,
-    #[command(flatten)]
-    surroundings: SurroundingArgs,
+    transcript: Option<PathBuf>,
     #[command(flatten)]
     batch: BatchArgs,
     #[command(flatten)]
     issue: IssueArgs,
 }
 
-/// Seed of the hostcall `random`.
-#[derive(Clone, Copy, Debug)]
-struct Seed([u8; 32]);
-
-fn decode_seed(text: &str) -> Result<Seed, String> {
-    hash::decode_hex(text).map(Seed).map_err(|error| error.to_string())
-}
-
 pub(super) fn run(context: &Context, args: &Args) -> Done {
     check(context, args)?;
-    let ui = &context.ui;
-    let files = Files::read(&args.package)?;
-    let name = files.name();
-    let verifier = args.trust.verifier()?;
-    let sources = args.packages.sources(context)?;
-    // A file that is no package is refused with everything that verification says of it.
-    let package = opening::decode(&files)
-        .or_else(|failure| verifier.open(&files, Asked::default()).and(Err(failure)))?;
-    let closure = sources.closure(&package, &verifier);
-    let asked = Asked { closure: Some(closure::finding(&closure)), ..Asked::default() };
-    let opened = verifier.open(&files, asked)?;
-    verifier.remember(ui);
-    let closure = closure.map_err(|error| closure::failure(&name, &package, *error))?;
-    let effective = args.grants.effective(opened.package.policy())?;
-    let library = Library::new(&closure)?;
-    // Code of an encrypted module is not left on the disk in the clear.
-    let open = opened.package.manifest().exec.encrypted.is_none();
-    let used = open && args.engine != Engine::Wasmi;
-    let cache = context.home().ok().filter(|_| used).and_then(|home| CodeCache::open(&home));
-    let module = opened.module.as_slice().into();
-    let loaded = execute::load_with(&name, &opened.package, module, cache)?.with_callees(&library);
-    let input = match &args.input {
-        Some(path) => files::read(path, "input", INPUT_BYTES_MAX)?,
-        None => Vec::new(),
-    };
-    if let Some(caution) = opened.caution(&name) {
-        ui.warn(&caution);
-    }
-    closure.members.values().filter_map(Found::caution).for_each(|caution| ui.warn(&caution));
-    let scores = match &args.trust_scores {
-        Some(path) => Trust::decode(&files::read(path, "trust output", INPUT_BYTES_MAX)?)?.scores(),
-        None => BTreeMap::new(),
-    };
-    let seed = args.seed.map(|seed| seed.0);
-    let issuer = args.issue.issuer(context, &args.trust, seed)?;
-    let now_ms = now(ui, args, &loaded);
-    let memory = MemoryHost { now_ms, scores, ..MemoryHost::default() };
-    let request = Request {
-        entry: args.entry.as_deref(),
-        input: &input,
-        policy: &effective.policy,
-        fuel: args.fuel,
-        seed: issuer.as_ref().map(|issuer| issuer.moment.nonce).or(seed).unwrap_or_default(),
-        engine: args.engine,
-        states: issuer.is_some(),
-    };
-    interrupt::watch()?;
-    if let Some(directory) = &args.batch.directory {
-        surroundings::check_batch(&loaded, &effective.policy)?;
-        return batch::run(context, &args.batch, directory, &loaded, &request, &memory);
-    }
-    let mut host = args.surroundings.host(memory, &loaded, &effective.policy)?;
-    let progress = ui.begin(&match args.engine {
-        // Which engine it will be is known when the run ends.
-        Engine::Auto => format!("running {name}"),
-        engine => format!("running {name} on {}", engine.backend(0)),
-    });
-    let ran = loaded.run(&request, &mut host)?;
-    interrupt::check()?;
-    progress.end(&summary(&ran));
-    let subject = Subject {
-        name: &name,
-        opened: &opened,
-        effective: &effective,
-        library: &library,
-        input: &input,
-        issuer: issuer.as_ref(),
-    };
-    finish(context, args, &subject, &ran, &mut host)
+    args.session.open(context, args.engine, |mut session| {
+        if let Some(directory) = &args.batch.directory {
+            surroundings::check_batch(session.loaded, &session.effective.policy)?;
+            return batch::run(context, &args.batch, directory, &session);
+        }
+        let seed = args.session.seed.map(|seed| seed.0);
+        let issuer = args.issue.issuer(context, &args.session.trust, seed)?;
+        if let Some(issuer) = &issuer {
+            session.request.seed = issuer.moment.nonce;
+            session.request.states = true;
+        }
+        let mut host = session.host()?;
+        let ran = session.run(&context.ui, &mut host, summary)?;
+        finish(
+            context,
+            args,
+            &Subject { session: &session, issuer: issuer.as_ref() },
+            &ran,
+            &mut host,
+        )
+    })
 }
 
 /// Refuses arguments that cannot be meant, before anything is read or written.
@@ -196,8 +108,9 @@ fn check(context: &Context, args: &Args) -> Result<(), Failure> {
     for path in [&args.output, &args.transcript, &args.issue.receipt].into_iter().flatten() {
         files::check_writable(path)?;
     }
-    let passphrase = args.trust.identities.passphrase.file();
-    files::check_one_stdin(&[Some(&args.package), args.input.as_deref(), passphrase])?;
+    let session = &args.session;
+    let passphrase = session.trust.identities.passphrase.file();
+    files::check_one_stdin(&[Some(&session.package), session.input.as_deref(), passphrase])?;
     let dash = |path: &Option<PathBuf>| path.as_deref().is_some_and(files::is_dash);
     let named = [&args.output, &args.transcript, &args.issue.receipt];
     let to_stdout = [context.ui.json()].into_iter().chain(named.map(dash));
@@ -209,24 +122,9 @@ fn check(context: &Context, args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns the time that the guest is told, and says so where the caller left it open.
-fn now(ui: &Ui, args: &Args, loaded: &Loaded<'_>) -> u64 {
-    args.now.unwrap_or_else(|| {
-        let now = opening::now_ms();
-        if loaded.imports.iter().any(|call| call.name == "now") {
-            ui.say(&format!("the run is told the time {now} ms; repeat it with --now {now}"));
-        }
-        now
-    })
-}
-
 /// What was run.
 struct Subject<'a> {
-    name: &'a str,
-    opened: &'a Opened,
-    effective: &'a Effective,
-    library: &'a Library<'a>,
-    input: &'a [u8],
+    session: &'a Session<'a>,
     issuer: Option<&'a Issuer>,
 }
 
@@ -238,15 +136,16 @@ fn finish(
     host: &mut dyn Host,
 ) -> Done {
     let ui = &context.ui;
-    let failure = execute::outcome_failure(subject.name, ran);
+    let session = subject.session;
+    let failure = execute::outcome_failure(session.name, ran);
     print_logs(ui, "module", &ran.run);
-    print_nested(ui, subject.library, &ran.run);
+    print_nested(ui, session.library, &ran.run);
     if let Some(path) = &args.transcript {
         write_transcripts(ui, path, &ran.run)?;
     }
     let receipt = write_receipt(ui, args, subject, &ran.run)?;
     if failure.is_none() {
-        surroundings::apply(host, subject.name, &ran.run.effects)?;
+        surroundings::apply(host, session.name, &ran.run.effects)?;
         surroundings::lines(&ran.run.effects).iter().for_each(|line| ui.say(line));
         match &args.output {
             Some(path) => files::write(ui, path, &ran.run.output)?,
@@ -255,7 +154,7 @@ fn finish(
         }
     }
     if ui.json() {
-        let mut object = to_json(subject, ran);
+        let mut object = to_json(session, ran);
         if failure.is_none() {
             object["effects"] = surroundings::to_json(&ran.run.effects);
         }
@@ -279,8 +178,8 @@ fn write_receipt(
         return Ok(None);
     };
     let Issuer { signer, moment } = issuer;
-    let package = &subject.opened.package;
-    let (claim, bytes) = receipts::issue(signer, moment, package, subject.input, run)?;
+    let (package, input) = (&subject.session.opened.package, subject.session.request.input);
+    let (claim, bytes) = receipts::issue(signer, moment, package, input, run)?;
     files::write(ui, path, &bytes)?;
     let id = claim.id();
     ui.say(&format!("receipt {id} of {} bytes", grouped(bytes.len() as u64)));
@@ -424,8 +323,8 @@ fn nested_json(library: &Library<'_>, run: &Run) -> Vec<Value> {
     run.nested.iter().map(one).collect()
 }
 
-fn to_json(subject: &Subject<'_>, ran: &Ran) -> Value {
-    let Subject { opened, effective, library, .. } = subject;
+fn to_json(session: &Session<'_>, ran: &Ran) -> Value {
+    let Session { opened, effective, library, .. } = session;
     let mut object = run_json(ran);
     object["nested"] = nested_json(library, &ran.run).into();
     let facts = &opened.report.facts;

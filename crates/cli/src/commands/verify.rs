@@ -78,6 +78,20 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
 }
 
 fn to_text(ui: &Ui, name: &str, verifier: &Verifier<'_>, report: &Report) -> String {
+    let open = format!("not proved:\n{}", not_proved(report));
+    report_text(ui, ("package", name), verifier, report, &derived(report), &open)
+}
+
+/// Returns a report in words: what was asked, the checks, what is known, the verdict and what is
+/// left open.
+pub(crate) fn report_text(
+    ui: &Ui,
+    (what, name): (&'static str, &str),
+    verifier: &Verifier<'_>,
+    report: &Report,
+    derived: &str,
+    open: &str,
+) -> String {
     let trust = match verifier.roots() {
         Some(roots) => roots.describe(),
         None => "none; name one with --trust".to_owned(),
@@ -87,17 +101,15 @@ fn to_text(ui: &Ui, name: &str, verifier: &Verifier<'_>, report: &Report) -> Str
         false => ui.paint(Tone::Bad, "REJECT"),
     };
     format!(
-        "{}{}\n{}{}\nverdict: {verdict}, level {}\n\nnot proved:\n{}",
+        "{}{}\n{derived}{}\nverdict: {verdict}, level {}\n\n{open}",
         facts(&[
             ("required", format!("{}{}", report.required, verifier.level_origin())),
-            ("package", plain(name)),
+            (what, plain(name)),
             ("trust", plain(&trust)),
         ]),
         checks(ui, report),
-        derived(report),
         if report.facts.insecure_dev { "insecure development keys were allowed\n" } else { "" },
         report.level,
-        not_proved(report),
     )
 }
 

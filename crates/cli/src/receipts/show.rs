@@ -5,7 +5,7 @@ use kapsule_format::verify::Report;
 use serde_json::{Map, Value, json};
 
 use super::not_proved;
-use crate::commands::check_lines;
+use crate::commands::report_text;
 use crate::error::Failure;
 use crate::opening::Verifier;
 use crate::text::{Align, facts, grouped, plain, table};
@@ -13,27 +13,8 @@ use crate::ui::{Tone, Ui};
 
 /// Returns the report of a verification in words.
 pub(super) fn report(ui: &Ui, name: &str, verifier: &Verifier<'_>, report: &Report) -> String {
-    let trust = match verifier.roots() {
-        Some(roots) => roots.describe(),
-        None => "none; name one with --trust".to_owned(),
-    };
-    let verdict = match report.is_accepted() {
-        true => ui.paint(Tone::Good, "ACCEPT"),
-        false => ui.paint(Tone::Bad, "REJECT"),
-    };
-    format!(
-        "{}{}\n{}{}\nverdict: {verdict}, level {}\n\nnot shown:\n{}",
-        facts(&[
-            ("required", format!("{}{}", report.required, verifier.level_origin())),
-            ("receipt", plain(name)),
-            ("trust", plain(&trust)),
-        ]),
-        check_lines(ui, report),
-        derived(report),
-        if report.facts.insecure_dev { "insecure development keys were allowed\n" } else { "" },
-        report.level,
-        not_proved(report),
-    )
+    let open = format!("not shown:\n{}", not_proved(report));
+    report_text(ui, ("receipt", name), verifier, report, &derived(report), &open)
 }
 
 fn derived(report: &Report) -> String {
