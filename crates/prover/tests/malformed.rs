@@ -83,7 +83,9 @@ fn changes(part: &Value) -> Vec<Value> {
             forms.push([&items[..], &items[..]].concat());
             forms.push(items.iter().rev().cloned().collect());
             forms.extend(items.split_last().map(|(_, rest)| rest.to_vec()));
-            forms.extend(items.first().map(|first| [&items[..], &[first.clone()]].concat()));
+            forms.extend(
+                items.first().map(|first| [&items[..], core::slice::from_ref(first)].concat()),
+            );
             forms.extend(items.split_first().map(|(first, rest)| {
                 // The first part instead of the second.
                 let rest = rest.iter().skip(1).cloned();
