@@ -319,7 +319,7 @@ fn a_receipt_is_asked_for_in_a_way_that_can_be_meant() {
     let logger = [&args[..], &["--key", "logger"]].concat();
     bench.fails(&logger, 15, "E509_KEY_FILE_FORM", "the key is for log only");
     let args = ["run", "hello.mod", "--receipt", "-", "--key", "bob"];
-    bench.fails(&[&args[..], &["--json"]].concat(), 2, "USAGE", "cannot share stdout");
+    bench.fails(&[&args[..], &["--output", "-"]].concat(), 2, "USAGE", "cannot share stdout");
     let object = &bench.json(&["run", "hello.mod", "--receipt", "y.cap", "--key", "bob"])[0];
     assert_eq!(object["receipt_id"], claim(&bench, "y.cap").id().to_string());
     bench.caller("caller", "hello.mod", "--key alice");

@@ -170,9 +170,8 @@ proptest! {
         cut in 0_usize..400,
     ) {
         prop_assert!(Transcript::decode(&bytes).is_err());
-        let mut file = Transcript { header: header(), entries: [entry(&[])].into_iter().collect(), end: end() }
-            .encode()
-            .unwrap();
+        let entries = [entry(&[])].into_iter().collect();
+        let mut file = Transcript { header: header(), entries, end: end() }.encode().unwrap();
         file.truncate(cut.min(file.len() - 1));
         prop_assert!(Transcript::decode(&file).is_err());
         file.extend(&bytes);

@@ -44,7 +44,8 @@ fn text(found: &[Findings], survivors: &Survivors, size: Size, commit: &str) -> 
         "\n## Deletions\n\n\
          Every constraint, and every interaction that asks for something, is left out alone.\n\
          It counts for the first kind of change that only it refuses: a cell, a pair or a repair; \
-         `crates/proof/soundness/lies.txt` holds one such change for each, of this run or of an earlier one.\n\
+         `crates/proof/soundness/lies.txt` holds one such change for each, of this run or of an \
+         earlier one.\n\
          The column `Not shown` counts what this run did not show: earlier runs, whole runs that \
          cheat or other public values show it, or it is listed below.\n\
          Interactions that give are those without which no honest run balances.\n\n\
