@@ -5,7 +5,7 @@
 //! The output says how the run ended and what it wrote.
 //! Like every verifier, this one lowers the module itself and takes nothing about the program from
 //! the proof; policy and binding it believes, since it is given neither.
-//! It ends with 16 and a line in the log if the proof is not accepted.
+//! It ends with 1 and a line in the log if the proof is not accepted.
 #![no_std]
 
 extern crate alloc;
