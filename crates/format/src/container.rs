@@ -77,8 +77,12 @@ impl<'a> Container<'a> {
         let mut position = 0;
         while let Some((entry, end)) = header::read(bytes, position)? {
             check_entry(&entry, entries.len()).map_err(|error| at(error, position))?;
+            // The names of indexes come first, so one of them is never behind another name.
+            let late = |last: &Entry<'_>| {
+                Kind::from_name(entry.name).is_some() || rank(last.name) >= rank(entry.name)
+            };
             if let Some(last) = entries.last()
-                && guard!("format.container.order", rank(last.name) >= rank(entry.name))
+                && guard!("format.container.order", late(last))
             {
                 let detail = format!("entry {} stands after {}", entry.name, last.name);
                 return Err(DecodeError::at(ErrorCode::ContainerOrder, position, detail));
