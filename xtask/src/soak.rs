@@ -27,23 +27,25 @@ struct Soak {
     run: fn(&Tree, &[String]) -> Result<(), Failure>,
 }
 
+/// Seed of what is random.
+const SEED: Setting = Setting { flag: "--seed", variable: "KAPSULE_SOAK_SEED", default: "1" };
+
+/// Returns how many of whatever the run makes it makes.
+const fn count(variable: &'static str, default: &'static str) -> Setting {
+    Setting { flag: "--modules", variable, default }
+}
+
 const SOAKS: &[Soak] = &[
     Soak {
         name: "differential",
         about: "random modules on both engines agree in everything that is hashed",
-        settings: &[
-            Setting { flag: "--modules", variable: "KAPSULE_SOAK_MODULES", default: "100000" },
-            Setting { flag: "--seed", variable: "KAPSULE_SOAK_SEED", default: "1" },
-        ],
+        settings: &[count("KAPSULE_SOAK_MODULES", "100000"), SEED],
         run: differential,
     },
     Soak {
         name: "lower",
         about: "random modules, lowered in every way, agree with the interpreter",
-        settings: &[
-            Setting { flag: "--modules", variable: "KAPSULE_SOAK_MODULES", default: "100000" },
-            Setting { flag: "--seed", variable: "KAPSULE_SOAK_SEED", default: "1" },
-        ],
+        settings: &[count("KAPSULE_SOAK_MODULES", "100000"), SEED],
         run: lower,
     },
     Soak {
@@ -59,23 +61,13 @@ const SOAKS: &[Soak] = &[
     Soak {
         name: "transfer",
         about: "random transactions through the module agree with a model",
-        settings: &[
-            Setting {
-                flag: "--modules",
-                variable: "KAPSULE_SOAK_TRANSACTIONS",
-                default: "1000000",
-            },
-            Setting { flag: "--seed", variable: "KAPSULE_SOAK_SEED", default: "1" },
-        ],
+        settings: &[count("KAPSULE_SOAK_TRANSACTIONS", "1000000"), SEED],
         run: transfer,
     },
     Soak {
         name: "receipts",
         about: "sample receipts forged in every byte and at random, and each forgery refused",
-        settings: &[
-            Setting { flag: "--modules", variable: "KAPSULE_SOAK_FORGERIES", default: "100000" },
-            Setting { flag: "--seed", variable: "KAPSULE_SOAK_SEED", default: "1" },
-        ],
+        settings: &[count("KAPSULE_SOAK_FORGERIES", "100000"), SEED],
         run: receipts,
     },
     Soak {
@@ -83,7 +75,7 @@ const SOAKS: &[Soak] = &[
         about: "cells of the proof's tables are changed, constraints and interactions left out",
         settings: &[
             Setting { flag: "--rounds", variable: "KAPSULE_SOAK_ROUNDS", default: "20" },
-            Setting { flag: "--seed", variable: "KAPSULE_SOAK_SEED", default: "1" },
+            SEED,
         ],
         run: proof_mutation,
     },
@@ -97,7 +89,6 @@ const SOAKS: &[Soak] = &[
 
 /// Where the summary of the forged receipts goes.
 const RECEIPTS_REPORT: &str = "docs/reports/receipts.md";
-
 /// Where the summary of the differential run goes.
 const DIFFERENTIAL_REPORT: &str = "docs/reports/differential.md";
 /// Where the summary of the lowered programs goes.

@@ -77,12 +77,8 @@ impl<'a> Container<'a> {
         let mut position = 0;
         while let Some((entry, end)) = header::read(bytes, position)? {
             check_entry(&entry, entries.len()).map_err(|error| at(error, position))?;
-            // The names of indexes come first, so one of them is never behind another name.
-            let late = |last: &Entry<'_>| {
-                Kind::from_name(entry.name).is_some() || rank(last.name) >= rank(entry.name)
-            };
             if let Some(last) = entries.last()
-                && guard!("format.container.order", late(last))
+                && guard!("format.container.order", rank(last.name) >= rank(entry.name))
             {
                 let detail = format!("entry {} stands after {}", entry.name, last.name);
                 return Err(DecodeError::at(ErrorCode::ContainerOrder, position, detail));
@@ -269,9 +265,11 @@ fn check_prefixes(entries: &[Entry<'_>]) -> Result<(), DecodeError> {
 }
 
 /// Returns what entries are sorted by: the group, then the name.
+///
+/// All names of indexes are one place, so that no two of them ascend.
 fn rank(name: &str) -> (u8, &str) {
     let group = match name {
-        _ if Kind::from_name(name).is_some() => 0,
+        _ if Kind::from_name(name).is_some() => return (0, ""),
         _ if name.starts_with(SIGNATURES) => 1,
         PAYLOAD => 2,
         _ => 3,

@@ -7,8 +7,8 @@ use kapsule_proof::field::F;
 use kapsule_proof::machine::{Table, Trace};
 use kapsule_proof::publics::{Start, values};
 use kapsule_proof::{
-    Direction, Key, PROOF_MAX, ProofFile, ProvenOutcome, RunStatement, Scheme, SegmentProof,
-    SegmentPublic, Transcript, VERSION, config, heights_fit, seed,
+    Direction, Expected, Key, PROOF_MAX, ProofFile, ProvenOutcome, RunStatement, Scheme,
+    SegmentProof, SegmentPublic, Transcript, VERSION, config, heights_fit, seed,
 };
 use p3_matrix::Matrix;
 
@@ -36,6 +36,21 @@ pub struct Job<'a> {
     pub words: &'a [u64],
     /// The first four of them are salt.
     pub salt_present: bool,
+}
+
+impl<'a> Job<'a> {
+    /// Returns what a verifier expects who wants just this run, whatever words it exchanged.
+    #[must_use]
+    pub const fn expected(&self) -> Expected<'a> {
+        Expected {
+            module_hash: self.module_hash,
+            policy_digest: self.policy_digest,
+            binding: self.binding,
+            entry: self.entry,
+            transcript: None,
+            allow_test_params: false,
+        }
+    }
 }
 
 /// Why there is no proof.

@@ -10,13 +10,13 @@ use kapsule_proof::chips::{self, io};
 use kapsule_proof::field::{F, element};
 use kapsule_proof::machine::{Checked, Columns, Failure, Kind, Table, check_segment, rows_of};
 use kapsule_proof::publics::{COUNT, TIED, TIED_FIRST};
-use kapsule_proof::{Expected, ParamSet, VerifyError, seed, verify};
+use kapsule_proof::{ParamSet, VerifyError, seed, verify};
 use kapsule_prover::prove::{Job, Witness, prove, witness};
 use p3_field::{PrimeCharacteristicRing, PrimeField32};
 use p3_matrix::dense::RowMajorMatrix;
 
 use crate::chips::programs::values;
-use crate::programs::{FIB, job, key, run};
+use crate::programs::{FIB, expected, job, key, run};
 
 /// A line of the checklist: what went wrong elsewhere, and tests by file and name.
 type Line = (&'static str, &'static [(&'static str, &'static str)]);
@@ -139,17 +139,6 @@ fn every_line_of_the_checklist_has_tests_that_exist() {
             let found = text.contains(&format!("#[test]\nfn {test}() {{"));
             assert!(found, "{line}: no test {test} in {file}");
         }
-    }
-}
-
-fn expected() -> Expected<'static> {
-    Expected {
-        module_hash: [1; 32],
-        policy_digest: [2; 32],
-        binding: [3; 32],
-        entry: "run",
-        transcript: None,
-        allow_test_params: true,
     }
 }
 

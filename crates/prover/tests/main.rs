@@ -9,6 +9,7 @@ mod malformed;
 mod mutation;
 mod programs;
 mod proven_run;
+mod provided;
 mod runs;
 mod soundness;
 mod vectors;

@@ -11,23 +11,16 @@ use kapsule_prover::prove::prove;
 use p3_batch_stark::BatchProof;
 use serde_json::Value;
 
-use crate::programs::{FIB, job, key, run};
+use crate::programs::{FIB, expected, job, key, run};
 
-fn expected() -> Expected<'static> {
-    Expected {
-        module_hash: [1; 32],
-        policy_digest: [2; 32],
-        binding: [3; 32],
-        entry: "trap",
-        transcript: None,
-        allow_test_params: true,
-    }
+fn trapped() -> Expected<'static> {
+    Expected { entry: "trap", ..expected() }
 }
 
 fn proven(params: ParamSet) -> (Key, ProofFile) {
     let key = key(FIB, params);
     let file = prove(&key, &run(&key, &job("trap", 100))).expect("a proof");
-    assert_eq!(verify(&key, &file, &expected()), Ok(()));
+    assert_eq!(verify(&key, &file, &trapped()), Ok(()));
     (key, file)
 }
 
@@ -35,7 +28,7 @@ fn proven(params: ParamSet) -> (Key, ProofFile) {
 fn judge(key: &Key, file: &ProofFile, argument: Vec<u8>, what: &str) -> Result<(), VerifyError> {
     let mut changed = file.clone();
     changed.segment.argument = argument;
-    let judged = catch_unwind(AssertUnwindSafe(|| verify(key, &changed, &expected())));
+    let judged = catch_unwind(AssertUnwindSafe(|| verify(key, &changed, &trapped())));
     judged.unwrap_or_else(|_| panic!("the verifier panics: {what}"))
 }
 
@@ -231,7 +224,7 @@ fn files_that_are_changed_anywhere_are_refused() {
     let judge = |bytes: &[u8]| {
         let read = catch_unwind(|| ProofFile::decode(bytes));
         let Ok(changed) = read.expect("the decoder does not panic") else { return false };
-        let judged = catch_unwind(AssertUnwindSafe(|| verify(&key, &changed, &expected())));
+        let judged = catch_unwind(AssertUnwindSafe(|| verify(&key, &changed, &trapped())));
         judged.expect("the verifier does not panic").is_ok()
     };
     assert!(judge(&bytes));

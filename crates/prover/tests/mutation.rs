@@ -6,15 +6,15 @@
 use std::collections::BTreeSet;
 
 use kapsule_lower::LProgram;
-use kapsule_lower::isa::PC_CODE;
 use kapsule_proof::ParamSet;
 use kapsule_proof::field::F;
 use kapsule_proof::machine::{Checked, Kind, Message, Rows, Table, rows_of};
-use kapsule_proof::tables::{poseidon2, range};
 use kapsule_prover::prove::Witness;
-use p3_field::{PrimeCharacteristicRing, PrimeField32};
+use p3_field::PrimeCharacteristicRing;
 
 use crate::programs::{FIB, job, key, run};
+use crate::provided::provided;
+use crate::soundness::scene::is_lookup;
 
 /// Columns that may have any value on some rows in use, where an honest prover writes 0, and why.
 ///
@@ -49,32 +49,6 @@ const FREE: &[&str] = &[
 
 /// Greatest number of rows of a table that are tried; chosen to keep the test within seconds.
 const SAMPLE: usize = 60;
-
-/// Returns whether some fixed row provides the tuple.
-fn provided(program: &LProgram, message: &Message) -> bool {
-    let tuple = &message.tuple[..];
-    match (&message.bus[..], tuple) {
-        ("RNG", [x, bits]) => range::position(*x, *bits).is_some(),
-        ("PROG", [pc, op, a, b, c @ .., cost]) => {
-            let position = pc.checked_sub(PC_CODE).map(|position| position as usize);
-            position.and_then(|position| program.code.get(position)).is_some_and(|instr| {
-                (*op, *a, *b) == (instr.op as u32, instr.a, instr.b)
-                    && c == instr.c.map(u32::from)
-                    && *cost == u32::from(instr.cost)
-            })
-        }
-        ("P2", [..]) => {
-            let input = core::array::from_fn(|index| F::from_u32(tuple[index]));
-            let output = &poseidon2::row(input, 0).end[48..56];
-            output.iter().zip(&tuple[16..]).all(|(one, other)| one.as_canonical_u32() == *other)
-        }
-        _ => false,
-    }
-}
-
-fn is_lookup(bus: &str) -> bool {
-    matches!(bus, "RNG" | "PROG" | "P2" | "BYTE2" | "AND" | "CNT")
-}
 
 /// A message that a row sends or receives: bus, tuple and how often.
 type Balanced = (String, Vec<u32>, i64);
@@ -140,7 +114,7 @@ fn survivors(
             for value in values.into_iter().filter(|value| *value != x) {
                 rows.main[row][column] = value;
                 let (broken, balanced, queries) = evaluate((table, &rows, &witness.publics), row);
-                let known = queries.iter().all(|query| provided(program, query));
+                let known = queries.iter().all(|query| provided(program, &query.bus, &query.tuple));
                 if !broken && balanced == honest.1 && known {
                     let name = format!("{}{name}", table.name());
                     assert_eq!(x, F::ZERO, "{name} of row {row} may be {value} instead of {x}");

@@ -7,7 +7,7 @@ mod random;
 mod repair;
 mod report;
 mod runs;
-mod scene;
+pub(crate) mod scene;
 mod survivors;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,7 @@ use scene::Scene;
 use survivors::Survivors;
 
 /// What CI tries; the soak multiplies it by `KAPSULE_SOAK_ROUNDS`, and leaves things out as well.
-const SLICE: Size = Size { seed: 1, rows: 24, pairs: 100, repairs: 30, deletions: 0 };
+const SLICE: Size = Size { seed: 1, rounds: 1, rows: 24, pairs: 100, repairs: 30, deletions: 0 };
 
 /// Repairs that the soak tries in each round for each thing that is left out.
 const DELETIONS: usize = 300;
@@ -68,6 +68,7 @@ fn size() -> Size {
     let rounds = soak.unwrap_or(1);
     Size {
         seed: number("KAPSULE_SOAK_SEED").unwrap_or(SLICE.seed),
+        rounds,
         rows: SLICE.rows * rounds,
         pairs: SLICE.pairs * rounds,
         repairs: SLICE.repairs * rounds,

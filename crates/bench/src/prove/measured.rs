@@ -208,14 +208,7 @@ const fn job(words: &[u64]) -> Job<'_> {
 
 /// Decodes and verifies, and returns the time.
 fn judge(key: &Key, bytes: &[u8], job: &Job<'_>) -> Result<Duration, String> {
-    let expected = Expected {
-        module_hash: job.module_hash,
-        policy_digest: job.policy_digest,
-        binding: job.binding,
-        entry: job.entry,
-        transcript: None,
-        allow_test_params: true,
-    };
+    let expected = Expected { allow_test_params: true, ..job.expected() };
     let start = Instant::now();
     let file = ProofFile::decode(bytes).map_err(|error| error.to_string())?;
     verify(key, &file, &expected).map_err(|error| error.to_string())?;

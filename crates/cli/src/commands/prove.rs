@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use kapsule_abi::{ErrorCode, Outcome};
 use kapsule_format::hash::encode_hex;
 use kapsule_lower::words::{self, Event, Record};
-use kapsule_proof::{Expected, Key, Known, ParamSet, ProvenRun};
+use kapsule_proof::{Key, Known, ParamSet, ProvenRun};
 use kapsule_prover::prove::{Job, ProveError, STEPS_MAX, prove, witness};
 use serde_json::json;
 
@@ -220,14 +220,6 @@ fn verify(
     job: &Job<'_>,
     ran: &Ran,
 ) -> Result<Outcome, kapsule_proof::VerifyError> {
-    let expected = Expected {
-        module_hash: job.module_hash,
-        policy_digest: job.policy_digest,
-        binding: job.binding,
-        entry: job.entry,
-        transcript: None,
-        allow_test_params: false,
-    };
     let known = Known {
         output: Some(&ran.run.output),
         fuel_limit: Some(ran.fuel_granted),
@@ -235,7 +227,7 @@ fn verify(
         outcome: Some(ran.run.outcome),
         ..Known::default()
     };
-    run.check(key, &expected, &known).map(|shown| shown.outcome)
+    run.check(key, &job.expected(), &known).map(|shown| shown.outcome)
 }
 
 /// Returns the failure of a run that has no proof.

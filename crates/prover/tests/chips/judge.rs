@@ -6,6 +6,8 @@ use kapsule_proof::field::{F, PRIME, element};
 use kapsule_proof::machine::{Checked, Message, Rows, Table};
 use p3_field::{PrimeCharacteristicRing, PrimeField32};
 
+use crate::provided::fixed;
+
 /// What became of a changed row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -53,7 +55,9 @@ impl<'a> Judge<'a> {
         if !broken.is_empty() {
             return Verdict::Broken(broken);
         }
-        if let Some(message) = messages.iter().find(|message| !provided(message)) {
+        if let Some(message) =
+            messages.iter().find(|message| fixed(&message.bus, &message.tuple) == Some(false))
+        {
             return Verdict::Lookup(format!("{} {:?}", message.bus, message.tuple));
         }
         let taken = |message: &&Message| {
@@ -96,20 +100,6 @@ fn effect(messages: &[Message]) -> BTreeMap<(String, Vec<u32>), i64> {
     }
     effect.retain(|_, count| *count != 0);
     effect
-}
-
-/// Returns whether a fixed table has the tuple that is asked for.
-fn provided(message: &Message) -> bool {
-    let byte = |value: u32| u8::try_from(value).ok();
-    match (message.bus.as_str(), message.tuple.as_slice()) {
-        ("RNG", [x, bits]) => kapsule_proof::tables::range::position(*x, *bits).is_some(),
-        ("BYTE2", [x, y]) => byte(*x).is_some() && byte(*y).is_some(),
-        ("AND", [x, y, and]) => byte(*x).is_some() && byte(*y).is_some() && x & y == *and,
-        ("CNT", [x, leading, trailing, set]) => byte(*x).is_some_and(|x| {
-            [x.leading_zeros(), x.trailing_zeros(), x.count_ones()] == [*leading, *trailing, *set]
-        }),
-        _ => true,
-    }
 }
 
 /// Returns rows of every kind that the table has: those whose cells below 2 differ first.

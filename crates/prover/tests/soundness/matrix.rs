@@ -14,6 +14,8 @@ use super::scene::{Item, Scene, Verdict};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
     pub(crate) seed: u64,
+    /// By what the numbers below were multiplied.
+    pub(crate) rounds: usize,
     /// Greatest number of honest rows of each table.
     pub(crate) rows: usize,
     /// Pairs of cells changed on each of them.

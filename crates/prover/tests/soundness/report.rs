@@ -17,7 +17,7 @@ fn text(found: &[Findings], survivors: &Survivors, size: Size, commit: &str) -> 
     let mut text = format!(
         "# Mutations of the proof's tables\n\n\
          Commit: {commit}.\nSeed: {}.\n\
-         Command: `cargo xtask soak proof-mutation`.\n\
+         Command: `cargo xtask soak proof-mutation --rounds {} --seed {}`.\n\
          Rows that lie and are accepted: {lies}.\n\n\
          A row is an honest one of its kind, or one that is not in use.\n\
          A cell is replaced by each of 13 values, a pair of cells is changed by steps that may \
@@ -30,7 +30,7 @@ fn text(found: &[Findings], survivors: &Survivors, size: Size, commit: &str) -> 
          ## Changes\n\n\
          | Table | Columns | Rows | Cells | Pairs | Repairs | By constraint | By bus | Silent |\n\
          |---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
-        size.seed
+        size.seed, size.rounds, size.seed
     );
     for one in found {
         let [constraint, bus, ..] = one.refused;

@@ -13,9 +13,10 @@ use kapsule_proof::{Compression, ParamSet};
 use p3_field::{PrimeCharacteristicRing, PrimeField32};
 
 use super::Run;
-use super::scene::{Item, is_lookup, provided};
+use super::scene::{Item, is_lookup};
 use crate::chips::programs::written;
 use crate::programs::{FIB, job, key, run};
+use crate::provided::provided;
 
 /// Returns the labels of everything that refuses a run: constraints, queries without an answer,
 /// and names of buses that do not balance.

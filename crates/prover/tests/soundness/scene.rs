@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use kapsule_lower::LProgram;
-use kapsule_lower::isa::PC_CODE;
 use kapsule_proof::field::{F, element};
 use kapsule_proof::machine::{Kind, RowBuilder, Sink, Table};
-use kapsule_proof::tables::{poseidon2, range};
 use p3_air::RowWindow;
 use p3_field::{PrimeCharacteristicRing, PrimeField32};
+
+use crate::provided::provided;
 
 /// What can refuse a changed row: a constraint or an interaction of its table, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -364,34 +364,6 @@ impl<'a> Scene<'a> {
     /// Returns the label of a column, counted through the own rows.
     pub(crate) fn column(&self, cell: usize) -> String {
         format!("{}{}", self.table.name(), self.table.column_names()[cell % self.width()])
-    }
-}
-
-/// Returns whether a fixed row, or a permutation of Poseidon2, is this tuple.
-pub(crate) fn provided(program: &LProgram, bus: &str, tuple: &[u32]) -> bool {
-    let byte = |value: u32| u8::try_from(value).ok();
-    match (bus, tuple) {
-        ("RNG", [x, bits]) => range::position(*x, *bits).is_some(),
-        ("BYTE2", [x, y]) => byte(*x).is_some() && byte(*y).is_some(),
-        ("AND", [x, y, and]) => byte(*x).is_some() && byte(*y).is_some() && x & y == *and,
-        ("CNT", [x, leading, trailing, set]) => byte(*x).is_some_and(|x| {
-            let counts = [x.leading_zeros(), x.trailing_zeros(), x.count_ones()];
-            counts == [*leading, *trailing, *set]
-        }),
-        ("PROG", [pc, op, a, b, c @ .., cost]) => {
-            let position = pc.checked_sub(PC_CODE).map(|position| position as usize);
-            position.and_then(|position| program.code.get(position)).is_some_and(|instr| {
-                (*op, *a, *b) == (instr.op as u32, instr.a, instr.b)
-                    && c == instr.c.map(u32::from)
-                    && *cost == u32::from(instr.cost)
-            })
-        }
-        ("P2", [..]) => {
-            let input = core::array::from_fn(|index| F::from_u32(tuple[index]));
-            let output = &poseidon2::row(input, 0).end[48..56];
-            output.iter().zip(&tuple[16..]).all(|(one, other)| *one == element(*other))
-        }
-        _ => false,
     }
 }
 
