@@ -23,6 +23,7 @@ mod tree;
 mod ui;
 mod vectors;
 mod verifier;
+mod workplace;
 
 use crate::failure::Failure;
 use crate::tree::Tree;

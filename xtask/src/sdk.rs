@@ -8,6 +8,7 @@
 use crate::failure::Failure;
 use crate::foreign::cache_directory;
 use crate::tree::Tree;
+use crate::workplace::{self, Workplace};
 use crate::{modules, process, ui};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -28,60 +29,43 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     if let Some(unknown) = args.first() {
         return Err(Failure::Usage(format!("sdk takes no argument, found `{unknown}`")));
     }
-    let kapsule = process::built(tree, "kapsule")?;
-    let bench = Bench { tree, kapsule, directory: fresh_directory()? };
-    let done = bench.scaffold().and_then(|()| bench.c()).and_then(|()| bench.assembly_script());
-    let done = done.and_then(|()| bench.rust_program()).and_then(|()| bench.c_program());
-    let removed = std::fs::remove_dir_all(&bench.directory);
-    done?;
-    removed.map_err(Failure::io(&bench.directory))
+    workplace::within(tree, "sdk", |place| {
+        let sdk = Sdk { place, tree };
+        sdk.scaffold()?;
+        sdk.c()?;
+        sdk.assembly_script()?;
+        sdk.rust_program()?;
+        sdk.c_program()
+    })
 }
 
-/// Makes a directory outside the repository, as an author's is.
-fn fresh_directory() -> Result<PathBuf, Failure> {
-    let path = std::env::temp_dir().join(format!("kapsule-sdk-{}", std::process::id()));
-    std::fs::create_dir(&path).map_err(Failure::io(&path))?;
-    Ok(path)
-}
-
-/// The built command, and a place to work in.
-struct Bench<'a> {
+/// The parts of the step, in the place where they work.
+struct Sdk<'a> {
+    place: &'a Workplace<'a>,
     tree: &'a Tree,
-    kapsule: PathBuf,
-    directory: PathBuf,
 }
 
-impl Bench<'_> {
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
-    }
-
-    /// Prepares a program in the place, with no network for Cargo and a home of its own.
-    fn command(&self, program: &Path) -> Command {
-        let mut command = process::command(self.tree, &program.display().to_string());
-        command.current_dir(&self.directory).env("CARGO_NET_OFFLINE", "true");
-        command.env("KAPSULE_HOME", self.path("home"));
-        // What is built stays for the next time.
-        command.env("CARGO_TARGET_DIR", modules::target_directory(self.tree).join("sdk"));
-        command
-    }
-
-    fn kapsule(&self, args: &[&str]) -> Result<String, Failure> {
-        process::capture(self.command(&self.kapsule).args(args))
-    }
-
+impl Sdk<'_> {
     /// A new crate builds, passes its tests, packs, is signed, and runs, without a network.
     fn scaffold(&self) -> Result<(), Failure> {
         ui::line("-- a new crate in Rust");
         modules::add_target(self.tree)?;
-        self.kapsule(&["new", "greeter"])?;
-        let mut test = self.command(Path::new("cargo"));
-        test.args(["test", "--offline", "--locked"]).current_dir(self.path("greeter"));
+        self.place.kapsule(&["new", "greeter"])?;
+        let mut test = self.place.command(Path::new("cargo"));
+        test.args(["test", "--offline", "--locked"]).current_dir(self.place.path("greeter"));
         process::run(&mut test)?;
-        self.kapsule(&["key", "new", "alice"])?;
-        self.kapsule(&["build", "greeter"])?;
-        self.kapsule(&["build", "greeter", "--offline", "--key", "alice", "-o", "signed.mod"])?;
-        self.kapsule(&["verify", "signed.mod"])?;
+        self.place.kapsule(&["key", "new", "alice"])?;
+        self.place.kapsule(&["build", "greeter"])?;
+        self.place.kapsule(&[
+            "build",
+            "greeter",
+            "--offline",
+            "--key",
+            "alice",
+            "-o",
+            "signed.mod",
+        ])?;
+        self.place.kapsule(&["verify", "signed.mod"])?;
         for package in ["greeter.mod", "signed.mod"] {
             self.expect(package, b"Ada\n", "hello, Ada\n")?;
         }
@@ -92,7 +76,7 @@ impl Bench<'_> {
     fn c(&self) -> Result<(), Failure> {
         ui::line("-- C");
         let Some(mut zig) = self.zig()? else { return Ok(()) };
-        let output = self.path("wc-c.wasm");
+        let output = self.place.path("wc-c.wasm");
         zig.args(["-target", "wasm32-freestanding", "-O2", "-nostdlib"]);
         zig.args(["-Wall", "-Wextra", "-Werror", "-Wl,--no-entry", "-Wl,--strip-all"]);
         zig.arg(format!("-Wl,-z,stack-size={STACK_BYTES}"));
@@ -105,7 +89,7 @@ impl Bench<'_> {
     fn assembly_script(&self) -> Result<(), Failure> {
         ui::line("-- AssemblyScript");
         let Some(compiler) = self.asc()? else { return Ok(()) };
-        let output = self.path("wc-as.wasm");
+        let output = self.place.path("wc-as.wasm");
         let mut asc = process::command(self.tree, &compiler.display().to_string());
         asc.current_dir(self.tree.path("sdk/assemblyscript"));
         asc.args(["wc/wc.ts", "-O", "--runtime", "stub", "--use", "abort=kapsule/abort"]);
@@ -117,7 +101,7 @@ impl Bench<'_> {
     fn pack_and_count(&self, manifest: &str, payload: &Path) -> Result<(), Failure> {
         let manifest = self.tree.path(manifest).display().to_string();
         let payload = payload.display().to_string();
-        self.kapsule(&["pack", &manifest, "--payload", &payload, "-o", "wc.mod"])?;
+        self.place.kapsule(&["pack", &manifest, "--payload", &payload, "-o", "wc.mod"])?;
         self.expect("wc.mod", COUNTED.0, COUNTED.1)
     }
 
@@ -133,7 +117,7 @@ impl Bench<'_> {
             ui::line(&format!("skipped: {WASI_TARGET} cannot be installed: {failure}"));
             return Ok(());
         }
-        let output = self.path("words.wasm");
+        let output = self.place.path("words.wasm");
         let mut rustc = process::command(self.tree, "rustc");
         rustc.args(["--edition", "2024", "--target", WASI_TARGET, "-Copt-level=z"]);
         rustc.args(["-Cpanic=abort", "-Cstrip=symbols", "-Clto=fat", "-Ccodegen-units=1"]);
@@ -147,7 +131,7 @@ impl Bench<'_> {
     fn c_program(&self) -> Result<(), Failure> {
         ui::line("-- a program in C for WASI");
         let Some(mut zig) = self.zig()? else { return Ok(()) };
-        let output = self.path("sort.wasm");
+        let output = self.place.path("sort.wasm");
         zig.args(["-target", "wasm32-wasi", "-Os", "-s", "-Wl,-z,stack-size=65536"]);
         zig.args(["-mcpu=mvp+bulk_memory+sign_ext+mutable_globals", "sdk/wasi/sort.c", "-o"]);
         zig.arg(&output);
@@ -160,17 +144,16 @@ impl Bench<'_> {
         let manifest = self.tree.path(&format!("sdk/wasi/{name}.toml")).display().to_string();
         let payload = payload.display().to_string();
         let args = ["pack", &manifest, "--payload", &payload, "--wasi", "--wasi-arg=--loud"];
-        self.kapsule(&args).map(drop)
+        self.place.kapsule(&args).map(drop)
     }
 
     /// Runs a package on both engines and compares what it writes.
     fn expect(&self, package: &str, input: &[u8], expected: &str) -> Result<(), Failure> {
-        let file = self.path("input");
-        std::fs::write(&file, input).map_err(Failure::io(&file))?;
+        self.place.write("input", input)?;
         for engine in ["wasmi", "jit"] {
             let args =
                 ["run", package, "--input", "input", "--engine", engine, "--grant", "random"];
-            let found = self.kapsule(&args)?;
+            let found = self.place.kapsule(&args)?;
             if found != expected {
                 let detail = format!("wrote {found:?} on {engine}, expected {expected:?}");
                 return Err(Failure::shape(package, detail));
