@@ -13,8 +13,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use decode::decode;
-pub use encode::encode;
+pub use encode::{encode, try_encode};
 pub use fields::{Fields, FromValue, Items};
+pub(crate) use fields::{ascending, bounded};
 
 use crate::Digest;
 

@@ -65,6 +65,13 @@ impl FromStr for Recipient {
 }
 
 impl Recipient {
+    /// Tells whether this is the recipient of an identity, given as `AGE-SECRET-KEY-1...`.
+    #[must_use]
+    pub fn is_of(&self, identity: &str) -> bool {
+        let found = identity.parse::<age::x25519::Identity>();
+        found.is_ok_and(|identity| identity.to_public() == self.0)
+    }
+
     /// Reads the lines of a recipients file; empty ones and comments are left out.
     ///
     /// # Errors

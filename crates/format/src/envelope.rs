@@ -3,6 +3,8 @@
 //! # Spec
 //! `spec/keys.md`, section "Envelopes"; vectors in `spec/vectors/envelope/`.
 
+mod attached;
+
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -15,6 +17,8 @@ use crate::json::{self, Fields, Value};
 use crate::key::{KeyId, PublicKey, SecretKey, Suite};
 use crate::limits;
 use crate::{DecodeError, Digest};
+
+pub use attached::{SignatureName, Signatures};
 
 /// Payload type of every envelope, part of the signed bytes.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";

@@ -28,7 +28,7 @@
 //! | digests, trees, random blocks | [`hash`], [`tree`], [`random`] |
 //! | encodings | [`cbor`], [`json`], [`klog`], [`container`] |
 //! | keys, what they sign, who may read | [`key`], [`envelope`], [`stanza`], `encrypt` |
-//! | documents | [`manifest`], [`policy`], [`package`], [`transcript`], [`receipt`] |
+//! | documents | [`manifest`], [`policy`], [`package`], [`transcript`], [`receipt`], [`capsule`] |
 //! | the verifier's own documents | [`trust`], [`acceptance`], [`known`] |
 //! | verdicts on a package or a receipt | [`verify`] |
 //!
@@ -70,6 +70,7 @@ pub mod key;
 pub mod acceptance;
 #[cfg(feature = "authoring")]
 pub mod authoring;
+pub mod capsule;
 pub mod known;
 pub mod manifest;
 pub mod package;

@@ -40,6 +40,30 @@ pub const INDEX_BYTES_MAX: usize = 1 << 20;
 /// Greatest length of a container that is read, in bytes.
 pub const CONTAINER_BYTES_MAX: u64 = 1 << 32;
 
+/// Greatest length of the metadata of a capsule, in bytes.
+pub const CAPSULE_META_BYTES_MAX: usize = 1 << 16;
+
+/// Greatest length of a capsule that is read, in bytes.
+pub const CAPSULE_BYTES_MAX: u64 = 1 << 26;
+
+/// Greatest plaintext of a capsule's payload that is read, in bytes.
+pub const CAPSULE_PLAINTEXT_BYTES_MAX: usize = 1 << 24;
+
+/// Greatest number of capsules that one follows.
+pub const CAPSULE_PARENTS_MAX: u64 = 16;
+
+/// Greatest number of flags of a capsule.
+pub const CAPSULE_FLAGS_MAX: u64 = 16;
+
+/// Greatest number of bound entries of a capsule.
+pub const CAPSULE_ENTRIES_MAX: u64 = 8;
+
+/// Greatest number of writers, and of revoked identities, in a keyring.
+pub const KEYRING_IDS_MAX: u64 = 256;
+
+/// Greatest number of owners in a keyring.
+pub const KEYRING_OWNERS_MAX: u64 = 16;
+
 /// Greatest number of runs that a receipt lists inside its run.
 pub const NESTED_RUNS_MAX: u64 = 256;
 
@@ -206,14 +230,14 @@ pub const TABLE: &[Limit] = &[
     fixed("container name", CONTAINER_NAME_BYTES_MAX as u64, "bytes"),
     limit("container entry", (1 << 33) - 1, ENTRY_BYTES_MAX as u64, "bytes"),
     fixed("container index", INDEX_BYTES_MAX as u64, "bytes"),
-    fixed("capsule metadata", 1 << 16, "bytes"),
-    limit("capsule file", 1 << 30, 1 << 26, "bytes"),
-    limit("capsule payload plaintext", 1 << 30, 1 << 24, "bytes"),
-    fixed("capsule parents", 16, "entries"),
-    fixed("capsule flags", 16, "entries"),
-    fixed("stanzas", 64, "entries"),
-    fixed("keyring writers or revoked", 256, "entries"),
-    fixed("owners", 16, "entries"),
+    fixed("capsule metadata", CAPSULE_META_BYTES_MAX as u64, "bytes"),
+    limit("capsule file", 1 << 30, CAPSULE_BYTES_MAX, "bytes"),
+    limit("capsule payload plaintext", 1 << 30, CAPSULE_PLAINTEXT_BYTES_MAX as u64, "bytes"),
+    fixed("capsule parents", CAPSULE_PARENTS_MAX, "entries"),
+    fixed("capsule flags", CAPSULE_FLAGS_MAX, "entries"),
+    fixed("stanzas", STANZAS_MAX as u64, "entries"),
+    fixed("keyring writers or revoked", KEYRING_IDS_MAX, "entries"),
+    fixed("owners", KEYRING_OWNERS_MAX, "entries"),
     fixed("KCBOR or RJSON depth", DEPTH_MAX as u64, "levels"),
     fixed("text", TEXT_BYTES_MAX as u64, "bytes"),
     fixed("other RJSON file", JSON_FILE_BYTES_MAX as u64, "bytes"),

@@ -18,11 +18,12 @@ pub use checkpoint::{Checkpoint, CheckpointKind, read_checkpoints, root, write_c
 pub use claim::Claim;
 pub use exec::{Counted, ExecBody, ExecHash, Sized};
 pub use facts::{Difference, differences};
-pub use file::{Blobs, Ignored, PACKAGE, Receipt, SignatureName};
+pub use file::{Blobs, Ignored, PACKAGE, Receipt};
 pub use issue::{Evidence, Issue, Issued, OUTPUT, exec_body, issue};
 pub use parts::{Anchor, BundleRef, Context, Events, Job, PolicyRef, PublicOutput, TraceSpec};
 pub use statement::{PREDICATE, Statement, StatementHash, outcome_name, trace_spec_hash};
 
+pub use crate::envelope::SignatureName;
 use crate::hash::digest_id;
 
 digest_id!(

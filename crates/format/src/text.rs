@@ -54,3 +54,8 @@ pub(crate) fn shown(text: &str) -> String {
 pub(crate) fn is_ascending<T: PartialOrd>(keys: impl IntoIterator<Item = T>) -> bool {
     keys.into_iter().is_sorted_by(|left, right| left < right)
 }
+
+/// Tells whether a text is 00 to 15, as attached entries are numbered.
+pub(crate) fn is_number(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit()) && text < "16"
+}

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod authoring;
 #[cfg(all(test, feature = "encrypt"))]
+mod capsule;
+#[cfg(all(test, feature = "encrypt"))]
 mod encrypt;
 #[cfg(test)]
 mod package;

@@ -2,8 +2,11 @@
 
 use alloc::vec::Vec;
 
+use kapsule_abi::ErrorCode;
+
 use super::decode::is_text_char;
 use super::{UINT_MAX, Value};
+use crate::{DecodeError, limits};
 
 /// Encodes an item in its one byte form.
 ///
@@ -16,6 +19,38 @@ pub fn encode(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
     write_item(&mut out, value);
     out
+}
+
+/// Encodes an item whose text comes from outside, such as from a person.
+///
+/// # Errors
+/// E004 for text over 65,536 bytes, E006 for a control character other than the line feed, or an
+/// integer above [`UINT_MAX`].
+///
+/// # Panics
+/// If keys of a map do not ascend strictly.
+pub fn try_encode(value: &Value) -> Result<Vec<u8>, DecodeError> {
+    check(value)?;
+    Ok(encode(value))
+}
+
+fn check(value: &Value) -> Result<(), DecodeError> {
+    let refuse = |code, detail: &str| Err(DecodeError::new(code, detail));
+    match value {
+        Value::Uint(number) if *number > UINT_MAX => {
+            refuse(ErrorCode::CborNotCanonical, "an integer is above 2^53-1")
+        }
+        Value::Text(text) if text.len() > limits::TEXT_BYTES_MAX => {
+            refuse(ErrorCode::LimitExceeded, "a text has more than 65,536 bytes")
+        }
+        Value::Text(text) if !text.chars().all(is_text_char) => {
+            let detail = "a text holds a control character, allowed is the line feed alone";
+            refuse(ErrorCode::CborNotCanonical, detail)
+        }
+        Value::Array(elements) => elements.iter().try_for_each(check),
+        Value::Map(entries) => entries.iter().try_for_each(|(_, entry)| check(entry)),
+        Value::Uint(_) | Value::Bytes(_) | Value::Text(_) | Value::Bool(_) => Ok(()),
+    }
 }
 
 fn write_item(out: &mut Vec<u8>, value: &Value) {

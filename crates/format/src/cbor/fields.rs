@@ -9,6 +9,7 @@ use kapsule_abi::{ErrorCode, guard};
 
 use super::{EXTENSION_KEY_MAX, EXTENSION_KEY_MIN, Value};
 use crate::json::{check_range, check_schema};
+use crate::text::is_ascending;
 use crate::{DecodeError, Digest};
 
 /// A type that a KCBOR item can be read as.
@@ -238,6 +239,34 @@ impl Items {
         }
         Ok(())
     }
+}
+
+/// Takes a required array of so many elements.
+pub(crate) fn bounded<T: FromValue>(
+    fields: &mut Fields,
+    key: u64,
+    lengths: RangeInclusive<u64>,
+) -> Result<Vec<T>, DecodeError> {
+    let list: Vec<T> = fields.required(key)?;
+    let found = list.len() as u64;
+    if guard!("format.cbor.list_length", !lengths.contains(&found)) {
+        let (min, max) = (lengths.start(), lengths.end());
+        let detail = format!("key {key} has {found} elements, allowed are {min} to {max}");
+        return Err(DecodeError::new(ErrorCode::SchemaViolation, detail));
+    }
+    Ok(list)
+}
+
+/// Refuses a list that is not in strictly ascending order.
+pub(crate) fn ascending<T: PartialOrd>(
+    what: &str,
+    keys: impl IntoIterator<Item = T>,
+) -> Result<(), DecodeError> {
+    if guard!("format.cbor.list_order", !is_ascending(keys)) {
+        let detail = format!("{what} are not in strictly ascending order");
+        return Err(DecodeError::new(ErrorCode::SchemaViolation, detail));
+    }
+    Ok(())
 }
 
 fn wrong_type(found: &Value, allowed: &str) -> DecodeError {

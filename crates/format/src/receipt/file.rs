@@ -7,48 +7,16 @@ use alloc::vec::Vec;
 use kapsule_abi::{ErrorCode, guard};
 
 use super::claim::Claim;
-use crate::DecodeError;
 use crate::container::{self, BLOBS, Container, Entry, EntryRef, Kind, SIGNATURES};
+use crate::envelope::SignatureName;
 use crate::hash::sha256;
-use crate::key::{KeyId, Suite};
-use crate::trust::CompanionName;
+use crate::{DecodeError, text};
 
 /// Bound entry with the package that ran.
 pub const PACKAGE: &str = "package.mod";
 
 /// Attached entry with the audit bundle.
 pub(super) const BUNDLE: &str = "audit.bundle";
-
-/// End of the name of every envelope.
-const SUFFIX: &str = ".dsse.json";
-
-/// What the name of an envelope in a receipt states: `sig/<suite>-<keyid>.dsse.json`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SignatureName {
-    /// Suite of the key.
-    pub suite: Suite,
-    /// Key id.
-    pub keyid: KeyId,
-}
-
-impl SignatureName {
-    fn parse(name: &str, folder: &str) -> Option<Self> {
-        let CompanionName { suite, keyid } =
-            CompanionName::parse(name.strip_prefix(folder)?).ok()?;
-        let found = Self { suite, keyid };
-        (found.below(folder) == name).then_some(found)
-    }
-
-    fn below(&self, folder: &str) -> String {
-        format!("{folder}{}-{}{SUFFIX}", self.suite.name(), self.keyid)
-    }
-
-    /// Returns the name of the entry.
-    #[must_use]
-    pub fn entry_name(&self) -> String {
-        self.below(SIGNATURES)
-    }
-}
 
 /// An attached entry that was set aside, and why.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,7 +62,7 @@ impl<'a> Receipt<'a> {
         if let Some(folder) = folder {
             if guard!("format.receipt.signature_name", SignatureName::parse(name, folder).is_none())
             {
-                let detail = format!("{name:?} is not {folder}<suite>-<keyid>{SUFFIX}");
+                let detail = format!("{name:?} is not {folder}<suite>-<keyid>.dsse.json");
                 return Err(DecodeError::new(ErrorCode::KeyidMismatch, detail));
             }
             return Ok(());
@@ -116,13 +84,6 @@ impl<'a> Receipt<'a> {
     #[must_use]
     pub const fn container(&self) -> &Container<'a> {
         &self.container
-    }
-
-    /// Returns the envelopes with what their names state, in order of the names.
-    pub fn envelopes(&self) -> impl Iterator<Item = (SignatureName, &'a [u8])> + '_ {
-        self.container.below(SIGNATURES).filter_map(|entry| {
-            SignatureName::parse(entry.name, SIGNATURES).map(|name| (name, entry.bytes))
-        })
     }
 
     /// Checks every bound entry that is there.
@@ -201,17 +162,12 @@ impl<'a> Blobs<'a> {
 fn is_attached(name: &str) -> bool {
     let numbered = |folder: &str, ends: fn(&str) -> bool| {
         let rest = name.strip_prefix(folder).and_then(|rest| rest.split_once('.'));
-        rest.is_some_and(|(number, end)| is_number(number) && ends(end))
+        rest.is_some_and(|(number, end)| text::is_number(number) && ends(end))
     };
-    let is_blob = |digest: &str| crate::text::is_hex(digest, 64, 64);
+    let is_blob = |digest: &str| text::is_hex(digest, 64, 64);
     matches!(name, BUNDLE | "disclosed.cbor" | "policy-proof.cbor")
         || name.strip_prefix(container::BLOBS).is_some_and(is_blob)
         || numbered("proof/", |end| end == "cbor")
         || numbered("log/", |end| end == "tlog-proof")
         || numbered("da/", |end| SignatureName::parse(end, "").is_some())
-}
-
-/// Tells whether a text is 00 to 15.
-fn is_number(text: &str) -> bool {
-    text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit()) && text < "16"
 }

@@ -10,12 +10,12 @@ use super::bundle;
 use super::checkpoint::{self, Checkpoint, CheckpointKind};
 use super::claim::Claim;
 use super::exec::{Counted, ExecBody, Sized};
-use super::file::{BUNDLE, PACKAGE, SignatureName};
+use super::file::{BUNDLE, PACKAGE};
 use super::parts::{BundleRef, Context, Events, Job, PublicOutput, TraceSpec};
 use super::statement::trace_spec_hash;
 use crate::DecodeError;
 use crate::container::{BLOBS, EntryRef, Kind, Writer};
-use crate::envelope::Envelope;
+use crate::envelope::{Envelope, SignatureName};
 use crate::hash::sha256;
 use crate::key::{Identity, SecretKey};
 use crate::package::Package;
@@ -139,8 +139,7 @@ impl Issued {
         let statement = self.claim.signed_statement();
         let mut writer = Writer::new(Kind::Receipt, self.claim.encode());
         for secret in secrets {
-            let key = secret.public();
-            let name = SignatureName { suite: key.suite(), keyid: key.id() };
+            let name = SignatureName::of(secret.public());
             writer.push(name.entry_name(), Envelope::sign(&statement, secret).encode());
         }
         for (name, bytes) in self.entries {

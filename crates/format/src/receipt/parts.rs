@@ -1,17 +1,16 @@
 //! The smaller parts of a claim.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::ops::RangeInclusive;
 
 use kapsule_abi::{ErrorCode, guard};
 
 use super::statement::schema_reference;
 use crate::cbor::{Fields, FromValue, Items, Value};
+pub(super) use crate::cbor::{ascending, bounded};
 use crate::hash::{Tag, sha256, tagged};
-use crate::text::{is_ascending, is_ident};
+use crate::text::is_ident;
 use crate::transcript::Extensions;
 use crate::{DecodeError, Digest};
 
@@ -386,32 +385,4 @@ impl FromValue for PublicOutput {
         items.finish()?;
         Ok(found)
     }
-}
-
-/// Takes a required array of so many elements.
-pub(super) fn bounded<T: FromValue>(
-    fields: &mut Fields,
-    key: u64,
-    lengths: RangeInclusive<u64>,
-) -> Result<Vec<T>, DecodeError> {
-    let list: Vec<T> = fields.required(key)?;
-    let found = list.len() as u64;
-    if guard!("format.receipt.list_length", !lengths.contains(&found)) {
-        let (min, max) = (lengths.start(), lengths.end());
-        let detail = format!("key {key} has {found} elements, allowed are {min} to {max}");
-        return Err(DecodeError::new(ErrorCode::SchemaViolation, detail));
-    }
-    Ok(list)
-}
-
-/// Refuses a list that is not in strictly ascending order.
-pub(super) fn ascending<T: PartialOrd>(
-    what: &str,
-    keys: impl IntoIterator<Item = T>,
-) -> Result<(), DecodeError> {
-    if guard!("format.receipt.list_order", !is_ascending(keys)) {
-        let detail = format!("{what} are not in strictly ascending order");
-        return Err(DecodeError::new(ErrorCode::SchemaViolation, detail));
-    }
-    Ok(())
 }

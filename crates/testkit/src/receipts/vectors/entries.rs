@@ -128,7 +128,7 @@ pub(super) fn odd(base: &[u8]) -> Vec<Vector> {
 /// Receipts with other envelopes.
 fn signatures(base: &[u8]) -> Vec<Vector> {
     let receipt = Receipt::decode(base).expect("a sample is well formed");
-    let (name, envelope) = receipt.envelopes().next().expect("a sample is signed");
+    let (name, envelope) = receipt.container().envelopes().next().expect("a sample is signed");
     let name = name.entry_name();
     let mut bent = envelope.to_vec();
     let place = bent.windows(7).position(|seven| seven == b"\"sig\":\"").expect("it has one") + 20;

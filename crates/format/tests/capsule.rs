@@ -1,0 +1,208 @@
+//! Capsules: writing, reading, tampering, and standing in a channel.
+
+use kapsule_abi::ErrorCode;
+use kapsule_format::DecodeError;
+use kapsule_format::capsule::{
+    Body, Capsule, CapsuleId, ChannelId, Comment, Draft, Finding, Held, Keyring, KeyringAt,
+    OPEN_REFUSED, Post, Standing, Surroundings, kind, standing,
+};
+use kapsule_format::encrypt::{Identities, Recipient, generate};
+use kapsule_format::key::{Identity, SecretKey, Suite};
+
+/// Somebody with a signing key and an age key.
+struct Person {
+    secret: SecretKey,
+    identity: Identity,
+    age: String,
+    recipient: Recipient,
+}
+
+impl Person {
+    fn new(number: u8) -> Self {
+        let secret = SecretKey::from_seed(Suite::Ed25519, &seed(number)).unwrap();
+        let identity = Identity::try_from(secret.public().clone()).unwrap();
+        let (age, recipient) = generate();
+        Self { secret, identity, age: age.to_string(), recipient }
+    }
+
+    fn reads(&self) -> Identities {
+        Identities::decode(&self.age).unwrap()
+    }
+}
+
+/// A seed that is no published test key.
+fn seed(number: u8) -> [u8; 32] {
+    let mut seed = [number; 32];
+    seed[31] ^= 0xff;
+    seed
+}
+
+/// A channel with one owner and one member who reads.
+struct Channel {
+    owner: Person,
+    member: Person,
+    epoch_key: String,
+    recipient: Recipient,
+    genesis: Vec<u8>,
+    at: KeyringAt,
+}
+
+impl Channel {
+    fn new(change: impl FnOnce(&mut Keyring)) -> Self {
+        let (owner, member) = (Person::new(1), Person::new(2));
+        let (epoch_key, recipient) = generate();
+        let mut keyring = Keyring::first(recipient.to_string(), owner.identity.clone());
+        change(&mut keyring);
+        let readers = [owner.recipient.clone(), member.recipient.clone()];
+        let draft = Draft::genesis(owner.identity.clone(), 1_000, keyring, &epoch_key).unwrap();
+        let genesis = draft.seal([7; 32], &readers).unwrap().sign([&owner.secret]).unwrap();
+        let read = Capsule::decode(&genesis).unwrap();
+        let at = KeyringAt { id: read.id(), keyring: read.meta().keyring.clone().unwrap() };
+        let epoch_key = epoch_key.to_string();
+        Self { owner, member, epoch_key, recipient, genesis, at }
+    }
+
+    fn id(&self) -> ChannelId {
+        ChannelId::of_genesis(self.at.id)
+    }
+
+    fn post(&self, author: &Person, text: &str) -> Draft {
+        let body = Body::Post(Post::plain(text));
+        Draft::new(self.id(), author.identity.clone(), 0, 2_000, kind::POST, &body).unwrap()
+    }
+
+    fn seal(&self, draft: &Draft, author: &Person) -> Vec<u8> {
+        let sealed = draft.seal([8; 32], std::slice::from_ref(&self.recipient)).unwrap();
+        sealed.sign([&author.secret]).unwrap()
+    }
+
+    fn reads(&self) -> Identities {
+        Identities::decode(&self.epoch_key).unwrap()
+    }
+}
+
+/// Makes every check of a file that needs neither keys nor a store.
+fn check(bytes: &[u8]) -> Result<CapsuleId, DecodeError> {
+    let capsule = Capsule::decode(bytes)?;
+    capsule.check_bound()?;
+    capsule.meta().check_facts()?;
+    let signatures = capsule.signatures([]);
+    if let Some(error) = signatures.statement.clone().or(signatures.signature.clone()) {
+        return Err(error);
+    }
+    signatures.check_own(&capsule.meta().author)?;
+    capsule.check_links()?;
+    Ok(capsule.id())
+}
+
+fn stands(bytes: &[u8], around: &Surroundings<'_>) -> Standing {
+    let capsule = Capsule::decode(bytes).unwrap();
+    let others = around.keyring.iter().flat_map(|at| &at.keyring.owners);
+    let signatures = capsule.signatures(others.flat_map(|owner| owner.keys()));
+    standing(capsule.meta(), &signatures, around)
+}
+
+fn code(finding: &Finding) -> Option<ErrorCode> {
+    match finding {
+        Finding::Pass => None,
+        Finding::Fail(error) | Finding::NotDone(error) => Some(error.code),
+    }
+}
+
+#[test]
+fn a_channel_starts_and_members_learn_its_key() {
+    let channel = Channel::new(|_| ());
+    check(&channel.genesis).unwrap();
+    let genesis = Capsule::decode(&channel.genesis).unwrap();
+    assert_eq!(genesis.meta().encode(), genesis.container().index());
+    assert_eq!(genesis.meta().channel_id(), channel.id());
+    let found = stands(&channel.genesis, &Surroundings::default());
+    assert_eq!((found.refusal(), found.waiting()), (None, None));
+    let opened = genesis.open(&channel.member.reads()).unwrap();
+    let Body::Keyring(epoch) = opened.body else { panic!("a keyring") };
+    let reads = Identities::decode(&epoch.identity).unwrap();
+    let post = channel.seal(&channel.post(&channel.owner, "hello"), &channel.owner);
+    check(&post).unwrap();
+    let opened = Capsule::decode(&post).unwrap().open(&reads).unwrap();
+    assert_eq!(opened.body, Body::Post(Post::plain("hello")));
+    let stranger = Capsule::decode(&post).unwrap().open(&Person::new(3).reads()).unwrap_err();
+    assert_eq!((stranger.code, &*stranger.detail), (ErrorCode::KeyNotHeld, OPEN_REFUSED));
+}
+
+#[test]
+fn a_payload_of_another_capsule_is_told_like_any_other_failure() {
+    let channel = Channel::new(|_| ());
+    let (one, two) = (channel.post(&channel.owner, "one"), channel.post(&channel.owner, "two"));
+    let (meta, _) = one.plaintext([1; 32], vec![kapsule_format::stanza::StanzaType::X25519]);
+    let (_, plaintext) = two.plaintext([1; 32], vec![kapsule_format::stanza::StanzaType::X25519]);
+    let payload =
+        kapsule_format::encrypt::encrypt(std::slice::from_ref(&channel.recipient), &plaintext)
+            .unwrap();
+    let sealed = kapsule_format::capsule::Sealed::new(meta, payload, None).unwrap();
+    let moved = sealed.sign([&channel.owner.secret]).unwrap();
+    check(&moved).unwrap();
+    let error = Capsule::decode(&moved).unwrap().open(&channel.reads()).unwrap_err();
+    assert_eq!((error.code, &*error.detail), (ErrorCode::BindingMismatch, OPEN_REFUSED));
+}
+
+#[test]
+fn authors_stand_where_the_keyring_of_their_epoch_lets_them() {
+    let writer = Person::new(4);
+    let listed = writer.identity.id();
+    let channel = Channel::new(|keyring| keyring.writers = vec![listed]);
+    let around = Surroundings { keyring: Some(&channel.at), ..Surroundings::default() };
+    let stranger = Person::new(5);
+    let mut stands_as = |author: &Person| {
+        let file = channel.seal(&channel.post(author, "hello"), author);
+        code(&stands(&file, &around).authority)
+    };
+    assert_eq!(stands_as(&channel.owner), None);
+    assert_eq!(stands_as(&writer), None);
+    assert_eq!(stands_as(&stranger), Some(ErrorCode::AuthorNotAllowed));
+    let file = channel.seal(&channel.post(&writer, "hello"), &writer);
+    let found = stands(&file, &Surroundings::default());
+    assert_eq!(found.waiting().map(|error| error.code), Some(ErrorCode::NotLookedAt));
+}
+
+#[test]
+fn order_forks_and_ancestors_are_told_apart() {
+    let channel = Channel::new(|_| ());
+    let author = channel.owner.identity.id();
+    let held = |seq| Held { id: channel.at.id, channel: channel.id(), author, seq };
+    let mut draft = channel.post(&channel.owner, "second");
+    (draft.seq, draft.back) = (1, Some(channel.at.id));
+    let file = channel.seal(&draft, &channel.owner);
+    check(&file).unwrap();
+    let id = Capsule::decode(&file).unwrap().id();
+    let other = CapsuleId::new(kapsule_format::hash::sha256(b"other"));
+    let stands_in = |parents: &[Held], rivals: &[CapsuleId]| {
+        let keyring = Some(&channel.at);
+        stands(&file, &Surroundings { keyring, parents, rivals, ..Surroundings::default() })
+    };
+    let good = stands_in(&[held(0)], &[id]);
+    assert_eq!((good.refusal(), good.waiting(), code(&good.fork)), (None, None, None));
+    assert_eq!(code(&stands_in(&[], &[]).ancestors), Some(ErrorCode::AncestorAbsent));
+    assert_eq!(code(&stands_in(&[held(1)], &[]).order), Some(ErrorCode::CapsuleSequence));
+    let foreign = Held { author: Person::new(9).identity.id(), ..held(0) };
+    assert_eq!(code(&stands_in(&[foreign], &[]).order), Some(ErrorCode::CapsuleSequence));
+    let elsewhere = Held { channel: ChannelId::of_genesis(other), ..held(0) };
+    assert_eq!(code(&stands_in(&[elsewhere], &[]).order), Some(ErrorCode::CapsuleSequence));
+    assert_eq!(code(&stands_in(&[held(0)], &[other]).fork), Some(ErrorCode::CapsuleFork));
+}
+
+#[test]
+fn a_comment_expires_when_its_author_said_so() {
+    let channel = Channel::new(|_| ());
+    let body = Body::Comment(Comment::on(channel.at.id, "yes"));
+    let author = channel.owner.identity.clone();
+    let mut draft = Draft::new(channel.id(), author, 0, 2_000, kind::COMMENT, &body).unwrap();
+    draft.expiry_ms = Some(5_000);
+    let file = channel.seal(&draft, &channel.owner);
+    let at = |now_ms| {
+        let around = Surroundings { keyring: Some(&channel.at), now_ms, ..Surroundings::default() };
+        stands(&file, &around).expiry.as_ref().and_then(code)
+    };
+    assert_eq!(at(Some(5_000)), None);
+    assert_eq!(at(Some(5_001)), Some(ErrorCode::Expired));
+    assert_eq!(at(None), Some(ErrorCode::NotLookedAt));
+}
