@@ -49,6 +49,12 @@ const SOAKS: &[Soak] = &[
         run: lower,
     },
     Soak {
+        name: "trace",
+        about: "runs of random modules and of the wasm suite hold in the circuit's tables",
+        settings: &[count("KAPSULE_SOAK_MODULES", "10000"), SEED],
+        run: trace,
+    },
+    Soak {
         name: "fuzz",
         about: "every target of fuzz/ for some time each, with coverage (needs cargo-fuzz)",
         settings: &[Setting {
@@ -93,6 +99,10 @@ const RECEIPTS_REPORT: &str = "docs/reports/receipts.md";
 const DIFFERENTIAL_REPORT: &str = "docs/reports/differential.md";
 /// Where the summary of the lowered programs goes.
 const LOWER_REPORT: &str = "docs/reports/lower.md";
+/// Where the summary of the runs in the circuit's tables goes.
+const TRACE_REPORT: &str = "docs/reports/trace.md";
+/// Where that of the suite goes.
+const SUITE_REPORT: &str = "docs/reports/trace-suite.md";
 /// Where the summary of the proof's tables goes.
 const MUTATION_REPORT: &str = "docs/reports/proof-mutation.md";
 /// Where the summary of the transactions goes.
@@ -142,6 +152,16 @@ fn differential(tree: &Tree, args: &[String]) -> Result<(), Failure> {
 /// Runs random modules as lowered programs and writes the report.
 fn lower(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     reported(tree, "lower", args, LOWER_REPORT)
+}
+
+/// Puts runs of random modules, and then of the suite, into the tables of the circuit.
+fn trace(tree: &Tree, args: &[String]) -> Result<(), Failure> {
+    reported(tree, "trace", args, TRACE_REPORT)?;
+    let tests = ["test", "--release", "--locked", "--package", "kapsule-testkit", "--test", "main"];
+    let mut command = process::cargo(tree, &tests);
+    command.args(["--", "suite::calls_inside"]);
+    command.env("KAPSULE_SOAK_COMMIT", commit(tree)?);
+    process::run(command.env("KAPSULE_SOAK_SUITE", tree.path(SUITE_REPORT)))
 }
 
 /// Runs random transactions through the module and writes the report.

@@ -1,5 +1,10 @@
 //! Proofs: what they hold against, and a code for everything that they are held against in vain.
 
+use kapsule_lower::isa::TAG_IN;
+use kapsule_lower::{Options, lower};
+use kapsule_proof::{Key, ParamSet, ProvenRun};
+use kapsule_prover::exec::{Bounds, Machine, NoTrace, Recorded};
+use kapsule_prover::prove::{Job, prove, witness};
 use serde_json::Value;
 
 use crate::runs::endings;
@@ -139,6 +144,70 @@ fn a_clock_is_witnessed_and_its_grant_is_part_of_the_policy() {
     let without = ["--policy", "none.json"];
     bench.write("none.json", bench.ok(&["policy", "show", "clock.mod"]).stdout);
     bench.ok(&[&verify[..], &without].concat());
+}
+
+/// Writes the SHA-256 of nothing and whether a signature of nothing holds.
+const HASHER: &str = r#"(module
+  (import "kapsule_v1" "hash" (func $hash (param i32 i32 i32 i32) (result i32)))
+  (import "kapsule_v1" "signature_verify"
+    (func $verify (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "kapsule_v1" "output_write" (func $write (param i32 i32) (result i32)))
+  (memory (export "memory") 1 1)
+  (func (export "kapsule_abi_version") (result i32) (i32.const 1))
+  (func (export "run") (result i32)
+    (drop (call $hash (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 8)))
+    (i32.store (i32.const 40) (call $verify (i32.const 1)
+      (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+    (call $write (i32.const 8) (i32.const 36))))"#;
+
+#[test]
+fn answers_that_follow_from_the_question_are_computed_again() {
+    let bench = Bench::new();
+    bench.pack("hasher", HASHER, "");
+    bench.ok(&["prove", "hasher.mod", "--fuel", "90000"]);
+    let verify = ["verify-proof", "hasher.mod", "hasher.kproof"];
+    let verified = bench.json(&verify).remove(0);
+    let computed = [("hash", "1"), ("output_write", "1"), ("signature_verify", "1")];
+    let found = verified["computed"].as_object().unwrap().iter();
+    assert_eq!(found.map(|(name, n)| (&**name, n.as_str().unwrap())).collect::<Vec<_>>(), computed);
+    assert_eq!(verified["witnessed"].as_object().unwrap().len(), 0);
+
+    // The circuit proves what the module makes of any answers; these are those of nobody's host.
+    let honest = ProvenRun::decode(&bench.read("hasher.kproof")).unwrap();
+    let program = lower(&bench.read("hasher.wasm"), &Options::new(1)).unwrap().program;
+    let key = Key::derive(&program, ParamSet::FAST).unwrap();
+    let input = honest.events.iter().filter(|event| event.tag == TAG_IN);
+    let input: Vec<u64> = input.map(|event| event.word).collect();
+    // The first word of the digest, and the verdict on the signature.
+    for place in [3, 8] {
+        let mut words = input.clone();
+        words[place] ^= 1;
+        let forged = proven_with(&key, &honest, &words);
+        bench.write("hasher.kproof", forged.encode());
+        let refused = "a host answered by the rules";
+        bench.fails(&verify, 10, "E320_PROOF_TRANSCRIPT_MISMATCH", refused);
+    }
+}
+
+/// Returns a true proof of the same job with other words from the host.
+fn proven_with(key: &Key, honest: &ProvenRun, words: &[u64]) -> ProvenRun {
+    let statement = honest.statement();
+    let job = Job {
+        module_hash: statement.module_hash,
+        policy_digest: statement.policy_digest,
+        binding: statement.binding,
+        entry: &statement.entry,
+        fuel_limit: statement.fuel_limit,
+        words,
+        salt_present: false,
+    };
+    let proof = prove(key, &witness(key, &job).unwrap()).unwrap();
+    let mut exchanged = Recorded::new(words.iter().copied());
+    let bounds = Bounds { fuel: job.fuel_limit, steps: 1 << 20 };
+    let pc = key.program.entries[job.entry].pc;
+    Machine::new(&key.program).unwrap().run(pc, bounds, &mut exchanged, &mut NoTrace).unwrap();
+    let events = exchanged.events().to_vec();
+    ProvenRun { policy: honest.policy.clone(), events, proof }
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod answers;
 mod compose;
 mod handlers;
 mod outside;
+mod recompute;
 mod storage;
 
 use alloc::vec::Vec;
@@ -26,6 +27,7 @@ use kapsule_format::transcript::{ENTRIES_MAX, Entries, Entry};
 
 pub(crate) use answers::Answers;
 pub(crate) use compose::Nesting;
+pub use recompute::recomputed;
 pub(crate) use storage::{STORAGE_CALLS, Staged};
 
 use crate::HostError;

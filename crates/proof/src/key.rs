@@ -14,7 +14,12 @@ use crate::config::{Scheme, config};
 use crate::field::F;
 use crate::machine::{DIGEST, Table};
 use crate::params::ParamSet;
-use crate::transcript::Preamble;
+
+/// Returns the digest of a lowered program.
+#[must_use]
+pub fn program_digest(program: &LProgram) -> [u8; 32] {
+    blake3::derive_key("kapsule 2026 kp1 program", &program.encode())
+}
 
 /// A program with its fixed tables, committed under a parameter set.
 ///
@@ -63,7 +68,7 @@ impl Key {
         for (to, height) in log_heights.iter_mut().zip(heights) {
             *to = u8::try_from(height).ok()?;
         }
-        let program_digest = blake3::derive_key("kapsule 2026 kp1 program", &program.encode());
+        let program_digest = program_digest(program);
         let mut preimage = Vec::new();
         preimage.extend_from_slice(&program.isa.to_le_bytes());
         preimage.extend_from_slice(&params.number.to_le_bytes());
@@ -90,19 +95,6 @@ impl Key {
     #[must_use]
     pub fn entry(&self, name: &str) -> Option<EntryStub> {
         self.program.entries.get(name).copied()
-    }
-
-    /// Returns the preamble of a transcript.
-    #[must_use]
-    pub fn preamble(
-        &self,
-        entry: EntryStub,
-        policy_digest: [u8; 32],
-        fuel_limit: u64,
-        salt_present: bool,
-    ) -> Preamble {
-        let isa = self.program.isa;
-        Preamble { policy_digest, entry_index: entry.index, fuel_limit, isa, salt_present }
     }
 
     /// Returns the tables that exist, in order.

@@ -43,7 +43,7 @@ mod verify;
 pub use config::{Scheme, config, seed};
 pub use error::{DecodeError, VerifyError};
 pub use file::{PROOF_MAX, ProofFile, SegmentProof};
-pub use key::Key;
+pub use key::{Key, program_digest};
 pub use params::ParamSet;
 pub use run::{EVENTS_MAX, Known, ProvenRun, RUN_MAX, Shown};
 pub use statement::{ENTRY_MAX, ProvenOutcome, RunStatement, SEGMENTS_MAX, SegmentPublic, VERSION};

@@ -14,7 +14,7 @@ use crate::error::{DecodeError, VerifyError};
 use crate::file::{PROOF_MAX, ProofFile};
 use crate::key::Key;
 use crate::statement::{ProvenOutcome, RunStatement};
-use crate::transcript::{Direction, Transcript, TranscriptEnd};
+use crate::transcript::{Preamble, Transcript, TranscriptEnd};
 use crate::verify::{Expected, verify};
 
 /// First bytes of a file: a mark and the version of the form.
@@ -124,13 +124,9 @@ impl ProvenRun {
         let statement = &self.proof.statement;
         let entry = key.entry(&statement.entry)?;
         let (policy, limit) = (statement.policy_digest, statement.fuel_limit);
-        let preamble = key.preamble(entry, policy, limit, statement.salt_present);
-        let mut transcript = Transcript::new(&preamble);
-        for event in &self.events {
-            let input = event.tag == TAG_IN;
-            transcript.push(if input { Direction::In } else { Direction::Out }, event.word);
-        }
-        Some(transcript.finish())
+        let salted = statement.salt_present;
+        let preamble = Preamble::of(&key.program, entry, policy, limit, salted);
+        Some(Transcript::new(&preamble).of(&self.events))
     }
 
     /// Verifies the proof, takes the words apart and compares what is known.

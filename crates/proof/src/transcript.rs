@@ -4,6 +4,8 @@
 //! `spec/proof.md` section 3.
 
 use kapsule_lower::isa::{TAG_IN, TAG_OUT};
+use kapsule_lower::words::Event;
+use kapsule_lower::{EntryStub, LProgram};
 use p3_field::{PrimeCharacteristicRing, PrimeField32};
 use p3_koala_bear::{Poseidon2KoalaBear, default_koalabear_poseidon2_16};
 use p3_symmetric::{PseudoCompressionFunction, TruncatedPermutation};
@@ -46,6 +48,21 @@ pub struct Preamble {
     pub isa: u32,
     /// Whether the first four words are salt.
     pub salt_present: bool,
+}
+
+impl Preamble {
+    /// Returns the preamble of a run of this entry.
+    #[must_use]
+    pub const fn of(
+        program: &LProgram,
+        entry: EntryStub,
+        policy_digest: [u8; 32],
+        fuel_limit: u64,
+        salt_present: bool,
+    ) -> Self {
+        let isa = program.isa;
+        Self { policy_digest, entry_index: entry.index, fuel_limit, isa, salt_present }
+    }
 }
 
 /// A digest in progress.
@@ -106,6 +123,16 @@ impl Transcript {
     pub fn push(&mut self, direction: Direction, word: u64) {
         self.events += 1;
         self.absorb(direction.tag(), word);
+    }
+
+    /// Takes all these events and returns the digest.
+    #[must_use]
+    pub fn of(mut self, events: &[Event]) -> TranscriptEnd {
+        for event in events {
+            let direction = if event.tag == TAG_IN { Direction::In } else { Direction::Out };
+            self.push(direction, event.word);
+        }
+        self.finish()
     }
 
     /// Fills the last block and returns the digest.

@@ -19,7 +19,7 @@ use crate::key::Key;
 use crate::machine::{Kind, Table};
 use crate::publics::{Start, values};
 use crate::statement::{ProvenOutcome, RunStatement, SegmentPublic, VERSION};
-use crate::transcript::{Transcript, TranscriptEnd};
+use crate::transcript::{Preamble, Transcript, TranscriptEnd};
 
 /// What a verifier knows from elsewhere and holds the statement against.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,7 +182,7 @@ fn start(key: &Key, statement: &RunStatement) -> Result<Start, VerifyError> {
     let entry = key.entry(&statement.entry);
     let entry = entry.ok_or_else(|| VerifyError::Entry(statement.entry.clone()))?;
     let (policy, limit) = (statement.policy_digest, statement.fuel_limit);
-    let preamble = key.preamble(entry, policy, limit, statement.salt_present);
+    let preamble = Preamble::of(&key.program, entry, policy, limit, statement.salt_present);
     let pc = if statement.salt_present { entry.salted_pc } else { entry.pc };
     Ok(Start::new(&key.program, pc, Transcript::new(&preamble).state()))
 }

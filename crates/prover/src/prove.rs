@@ -2,12 +2,13 @@
 
 use core::fmt;
 
+use kapsule_lower::LProgram;
 use kapsule_lower::isa::PC_CODE;
 use kapsule_proof::field::F;
 use kapsule_proof::machine::{Table, Trace};
 use kapsule_proof::publics::{Start, values};
 use kapsule_proof::{
-    Direction, Expected, Key, PROOF_MAX, ProofFile, ProvenOutcome, RunStatement, Scheme,
+    Expected, Key, PROOF_MAX, Preamble, ProofFile, ProvenOutcome, RunStatement, Scheme,
     SegmentProof, SegmentPublic, Transcript, VERSION, config, heights_fit, seed,
 };
 use p3_matrix::Matrix;
@@ -104,14 +105,37 @@ impl Witness {
     }
 }
 
+/// A program whose runs can be put into tables, which takes no key.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The program.
+    pub program: &'a LProgram,
+    /// Every table that exists, for this program.
+    pub tables: &'a [Table; Table::COUNT],
+    /// Digest of the program.
+    pub program_digest: [u8; 32],
+    /// Number of the parameter set that the statement names.
+    pub param_set: u16,
+}
+
+impl<'a> From<&'a Key> for Subject<'a> {
+    fn from(key: &'a Key) -> Self {
+        let (program_digest, param_set) = (key.program_digest, key.params.number);
+        Self { program: &key.program, tables: key.tables(), program_digest, param_set }
+    }
+}
+
 /// Runs a job and fills the tables, without any cryptography but the transcript digest.
 ///
 /// # Errors
 /// Any [`ProveError`] but `Argument`.
-pub fn witness(key: &Key, job: &Job<'_>) -> Result<Witness, ProveError> {
-    let entry = key.entry(job.entry).ok_or_else(|| ProveError::Entry(job.entry.into()))?;
+pub fn witness<'a>(subject: impl Into<Subject<'a>>, job: &Job<'_>) -> Result<Witness, ProveError> {
+    let subject = subject.into();
+    let Subject { program, tables, program_digest, param_set } = subject;
+    let entry = program.entries.get(job.entry).copied();
+    let entry = entry.ok_or_else(|| ProveError::Entry(job.entry.into()))?;
     let pc = if job.salt_present { entry.salted_pc } else { entry.pc };
-    let mut machine = Machine::new(&key.program).map_err(ProveError::Exec)?;
+    let mut machine = Machine::new(program).map_err(ProveError::Exec)?;
     let mut words = Recorded::new(job.words.iter().copied());
     let mut log = Log::default();
     let bounds = Bounds { fuel: job.fuel_limit, steps: STEPS_MAX };
@@ -120,23 +144,20 @@ pub fn witness(key: &Key, job: &Job<'_>) -> Result<Witness, ProveError> {
         other => other.map_err(ProveError::Exec)?,
     };
 
-    let preamble = key.preamble(entry, job.policy_digest, job.fuel_limit, job.salt_present);
-    let mut transcript = Transcript::new(&preamble);
-    let start = Start::new(&key.program, pc, transcript.state());
-    for event in words.events() {
-        let input = event.tag == kapsule_lower::isa::TAG_IN;
-        transcript.push(if input { Direction::In } else { Direction::Out }, event.word);
-    }
-    let transcript = transcript.finish();
-    let end = segment(key, &execution, transcript)?;
-    let publics = values(&start, &end, &key.program_digest);
-    let tables = assemble(&key.program, key.tables(), &log, (&start, &end, &publics));
+    let (policy, limit) = (job.policy_digest, job.fuel_limit);
+    let transcript = Preamble::of(program, entry, policy, limit, job.salt_present);
+    let transcript = Transcript::new(&transcript);
+    let start = Start::new(program, pc, transcript.state());
+    let transcript = transcript.of(words.events());
+    let end = segment(program, &execution, transcript)?;
+    let publics = values(&start, &end, &program_digest);
+    let tables = assemble(program, tables, &log, (&start, &end, &publics));
     let statement = RunStatement {
         version: VERSION,
-        isa: key.program.isa,
-        param_set: key.params.number,
+        isa: program.isa,
+        param_set,
         module_hash: job.module_hash,
-        program_digest: key.program_digest,
+        program_digest,
         policy_digest: job.policy_digest,
         binding: job.binding,
         entry: job.entry.into(),
@@ -153,7 +174,7 @@ pub fn witness(key: &Key, job: &Job<'_>) -> Result<Witness, ProveError> {
 
 /// Returns what the end of the run exposes.
 fn segment(
-    key: &Key,
+    program: &LProgram,
     execution: &Execution,
     transcript: kapsule_proof::TranscriptEnd,
 ) -> Result<SegmentPublic, ProveError> {
@@ -163,7 +184,7 @@ fn segment(
         return Err(ProveError::TooLong("fuel"));
     };
     let short = match execution.end {
-        End::OutOfFuel => key.program.code.get((execution.pc - PC_CODE) as usize),
+        End::OutOfFuel => program.code.get((execution.pc - PC_CODE) as usize),
         _ => None,
     };
     let dyn_n = match execution.end {

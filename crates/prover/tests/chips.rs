@@ -8,10 +8,13 @@ pub(crate) mod programs;
 use std::collections::BTreeSet;
 
 use kapsule_lower::isa::{Chip, Op};
-use kapsule_proof::machine::{Checked, Kind, Table, check_segment, rows_of};
+use kapsule_proof::field::F;
+use kapsule_proof::machine::{Checked, Columns, Kind, Table, check_segment, rows_of};
+use kapsule_proof::publics::COUNT;
+use kapsule_proof::tables::boundary;
 
 use judge::{Judge, Verdict};
-use programs::{Built, traps, values};
+use programs::{Built, in_general_tables, traps, values};
 
 #[test]
 fn every_opcode_holds_at_the_boundaries_of_its_operands() {
@@ -77,3 +80,32 @@ fn execution_tables(
     let tables = built.tables.iter().map(|(table, trace)| (table, trace));
     tables.filter(|(table, _)| matches!(table.kind(), Kind::Execution { .. }))
 }
+
+/// Two tables take aligned loads and stores: what they make of them is the same.
+#[test]
+fn aligned_accesses_are_the_same_in_the_general_tables() {
+    let aligned = values();
+    let general = in_general_tables(&aligned);
+    assert_eq!(check_segment(&general.tables, &general.publics), Ok(()));
+    let names = |built: &Built| -> BTreeSet<&str> {
+        built.tables.iter().map(|(table, _)| table.name()).collect()
+    };
+    let gone: BTreeSet<&str> = names(&aligned).difference(&names(&general)).copied().collect();
+    assert_eq!(gone, BTreeSet::from(["LDW", "STW"]));
+    // The time at the end is another one, and nothing else.
+    let others: Vec<usize> =
+        (0..COUNT).filter(|index| aligned.publics[*index] != general.publics[*index]).collect();
+    assert_eq!(others, [TIME]);
+    let cells = |built: &Built| -> Vec<(F, [F; 4])> {
+        let found = built.tables.iter().find(|(table, _)| table.name() == "BOUNDARY");
+        let (_, trace) = found.expect("every run has it");
+        let rows = trace.values.chunks(trace.width);
+        rows.map(|cells| boundary::Row::read(&mut cells.iter()))
+            .map(|row: boundary::Row<F>| (row.addr, row.last))
+            .collect()
+    };
+    assert!(cells(&aligned) == cells(&general));
+}
+
+/// Place of the time at the end among the public values.
+const TIME: usize = 8;

@@ -1,10 +1,14 @@
 //! No forged statement is accepted.
 
+use kapsule_proof::field::F;
+use kapsule_proof::machine::check_segment;
+use kapsule_proof::publics::{TIED, TIED_FIRST};
 use kapsule_proof::{
     Expected, Key, ParamSet, ProofFile, ProvenOutcome, RunStatement, TranscriptEnd, VerifyError,
     verify,
 };
-use kapsule_prover::prove::{prove, witness};
+use kapsule_prover::prove::{Witness, prove, witness};
+use p3_field::PrimeField32;
 
 use crate::programs::{FIB, expected, job, key, run};
 
@@ -188,4 +192,64 @@ fn a_prover_that_changes_a_word_is_refused() {
     witness.statement.segments[0].pages_out = 7;
     let file = prove(&key, &witness).unwrap();
     assert_eq!(verify(&key, &file, &expected()), Err(VerifyError::Argument));
+}
+
+/// Fills memory, which is charged for as a whole while the run is under way.
+const FILL: &str = r#"(module
+  (memory (export "memory") 1)
+  (func (export "kapsule_abi_version") (result i32) (i32.const 1))
+  (func (export "run") (result i32)
+    (memory.fill (i32.const 3) (i32.const 7) (i32.const 40001))
+    (i32.const 0)))"#;
+
+/// Returns a run without words whose tables are those under another limit than it states, with the
+/// transcript begun under the stated one.
+fn under_another_limit(key: &Key, [stated, real]: [u64; 2]) -> Witness {
+    let begun = run(key, &job("run", stated));
+    let mut witness = run(key, &job("run", real));
+    let statement = &mut witness.statement;
+    assert_eq!((statement.outcome, statement.transcript_words), (ProvenOutcome::OutOfFuel, 0));
+    (statement.fuel_limit, statement.fuel_used) = (stated, stated);
+    let place = TIED_FIRST + TIED - 16;
+    let digest: [F; 8] = begun.publics[place..place + 8].try_into().unwrap();
+    for start in [place, place + 8] {
+        witness.publics[start..start + 8].copy_from_slice(&digest);
+    }
+    let found = witness.tables.iter_mut().find(|(table, _)| table.name() == "CONNECTOR");
+    let (_, connector) = found.expect("every run has it");
+    let tied = &witness.publics[TIED_FIRST..TIED_FIRST + TIED];
+    // The first column says that the row is live.
+    connector.values[1..=TIED].copy_from_slice(tied);
+    let digest = digest.map(|element| element.as_canonical_u32());
+    (statement.transcript, statement.segments[0].tx_out) = (digest, digest);
+    witness
+}
+
+/// The circuit proves where a run stopped for want of fuel; that there was such a want is a
+/// comparison of public values.
+#[test]
+fn a_run_cannot_run_out_of_fuel_early_or_late() {
+    for (wat, real) in [(FIB, 200), (FILL, 100)] {
+        let key = key(wat, ParamSet::TEST);
+        let honest = run(&key, &job("run", real));
+        let end = honest.statement.segments[0];
+        let before = u64::from(end.fuel_static) + end.fuel_dyn;
+        let asked = match (end.oof_cost, end.dyn_n) {
+            (Some(cost), None) => u64::from(cost),
+            (None, Some(units)) => u64::from(units).div_ceil(8),
+            other => panic!("{other:?}"),
+        };
+        let cases = [
+            (before - 1, Err(VerifyError::Fuel)),
+            (before, Ok(())),
+            (before + asked - 1, Ok(())),
+            (before + asked, Err(VerifyError::Fuel)),
+        ];
+        for (stated, verdict) in cases {
+            let witness = under_another_limit(&key, [stated, real]);
+            assert_eq!(check_segment(&witness.tables, &witness.publics), Ok(()), "{stated}");
+            let file = prove(&key, &witness).expect("a proof");
+            assert_eq!(verify(&key, &file, &expected()), verdict, "{stated} of {before}, {asked}");
+        }
+    }
 }

@@ -4,10 +4,10 @@ use core::fmt;
 use core::ops::Range;
 use std::collections::BTreeMap;
 
-use kapsule_abi::{ErrorCode, Limit, Outcome, PAGE_BYTES, Trap};
+use kapsule_abi::{ErrorCode, Hostcall, Limit, Outcome, PAGE_BYTES, Trap};
 use kapsule_engine::{
     Backend, Compiled, Job, JobOptions, MemoryHost, Nested, ReplayOptions, Run, RunError, compile,
-    replay, run,
+    recomputed, replay, run,
 };
 use kapsule_format::hash::sha256;
 use kapsule_format::package::CoreHash;
@@ -67,11 +67,16 @@ pub struct Report {
     pub runs: u64,
     /// Whether its fuel was recounted without the rewriting pass.
     pub recounted: bool,
+    /// Runs that the circuit's tables were filled with, and their steps.
+    pub traced: [u64; 2],
+    /// Runs of which a proof was made and verified.
+    pub proven: u64,
 }
 
 impl Report {
     pub(crate) const fn without_run(ending: Ending) -> Self {
-        Self { ending, hostcalls: BTreeMap::new(), runs: 0, recounted: false }
+        let hostcalls = BTreeMap::new();
+        Self { ending, hostcalls, runs: 0, recounted: false, traced: [0; 2], proven: 0 }
     }
 }
 
@@ -98,6 +103,7 @@ fn check_sample(sample: &Sample) -> Result<Report, String> {
         return Ok(Report::without_run(Ending::Refused(reason)));
     }
     let whole = pair.run(sample, FUEL_GRANTED)?;
+    compute_again(&whole)?;
     let lowered = Programs::lower(sample, &metered)?;
     lowered.compare(&whole)?;
     let mut runs = 2;
@@ -113,7 +119,19 @@ fn check_sample(sample: &Sample) -> Result<Report, String> {
         runs += 2;
     }
     let recounted = recount(sample, &metered, &whole)?;
-    Ok(Report { ending: Ending::Ran(whole.outcome), hostcalls: hostcalls(&whole), runs, recounted })
+    let report = Report::without_run(Ending::Ran(whole.outcome));
+    Ok(Report { hostcalls: hostcalls(&whole), runs, recounted, ..report })
+}
+
+/// Computes the answers of a run that follow from the question alone again.
+fn compute_again(run: &Run) -> Result<(), String> {
+    for entry in run.transcript.iter().flat_map(|transcript| &transcript.entries) {
+        let number = Hostcall::from_number(entry.hostcall).ok_or("an entry of no hostcall")?;
+        if recomputed(number, entry.status, entry.request, entry.response) == Some(false) {
+            return Err(format!("another answer of {} is computed from its record", number.name));
+        }
+    }
+    Ok(())
 }
 
 /// Counts the hostcalls of a run and of the runs inside it.

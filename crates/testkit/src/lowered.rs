@@ -78,7 +78,7 @@ fn check_sample(sample: &Sample) -> Result<Report, String> {
         }
     }
     let hostcalls = hostcalls(&whole);
-    Ok(Report { ending: Ending::Ran(whole.outcome), hostcalls, runs, recounted: false })
+    Ok(Report { hostcalls, runs, ..Report::without_run(Ending::Ran(whole.outcome)) })
 }
 
 /// A module that was lowered, with what comparing it takes.

@@ -1,6 +1,5 @@
-//! Integration tests: the wasm suite, the backends and lowered programs against each other, fuzz
-//! bodies, bad input,
-//! receipts and their forgeries, and the standard modules.
+//! Integration tests: the wasm suite, the backends and lowered programs against each other and in
+//! the tables of the circuit, fuzz bodies, bad input, receipts and their forgeries, and the standard modules.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
@@ -14,3 +13,4 @@ mod receipts;
 mod replay_vectors;
 mod standard;
 mod suite;
+mod traced;

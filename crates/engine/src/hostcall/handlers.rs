@@ -226,7 +226,7 @@ fn identity(bytes: &[u8]) -> Option<IdentityId> {
     Some(Identity::try_from(key).ok()?.id())
 }
 
-fn hash(request: &Request) -> Reply {
+pub(super) fn hash(request: &Request) -> Reply {
     let bytes = request.input(0);
     let digest = match request.arg32(0) {
         1 => *sha256(bytes).as_bytes(),
@@ -237,7 +237,7 @@ fn hash(request: &Request) -> Reply {
     Reply::Answered(0, digest.to_vec())
 }
 
-fn signature_verify(request: &Request) -> Reply {
+pub(super) fn signature_verify(request: &Request) -> Reply {
     let Ok(suite) = Suite::from_number(u64::from(request.arg32(0))) else {
         return Reply::Refused(Errno::Unsupported);
     };

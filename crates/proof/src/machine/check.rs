@@ -2,16 +2,16 @@
 //!
 //! Tests work in this mode, because a failure names the table, the row and the constraint.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use p3_air::RowWindow;
 use p3_field::{Field, PrimeCharacteristicRing, PrimeField32};
 use p3_matrix::Matrix;
 
 use super::row::{RowBuilder, Sink};
-use super::table::{Table, Trace};
+use super::table::{Kind, Table, Trace};
 use crate::field::{F, PRIME};
 
 /// What does not hold.
@@ -121,25 +121,89 @@ pub fn rows_of(table: &Table, trace: &Trace) -> Rows {
 /// # Errors
 /// Everything that does not hold, up to 64 entries.
 pub fn check_segment(tables: &[(Table, Trace)], publics: &[F]) -> Result<(), Vec<Failure>> {
-    let mut failures = Vec::new();
-    let mut buses: BTreeMap<(String, Vec<u32>), i64> = BTreeMap::new();
+    let mut found = Found::default();
     for (table, trace) in tables {
-        let rows = rows_of(table, trace);
-        for row in 0..rows.main.len() {
-            let checked = Checked::evaluate(table, &rows, publics, row);
-            let name = table.name();
-            failures.extend(checked.broken().map(|number| Failure::Constraint {
-                table: name,
-                number,
-                row,
-            }));
-            for message in checked.messages {
-                *buses.entry((message.bus, message.tuple)).or_default() += message.count;
+        found.table = table.name();
+        let fixed = table.fixed();
+        let fixed_row = |row: usize| fixed.as_ref().map_or(&[][..], |cells| cells_of(cells, row));
+        let height = trace.height();
+        for row in 0..height {
+            let cells = cells_of(trace, row);
+            // Such a table has no constraint and provides a row as often as its cells say.
+            let provides = table.kind() == Kind::Fixed && !matches!(table, Table::Image(_));
+            if provides && cells.iter().all(F::is_zero) {
+                continue;
+            }
+            (found.row, found.constraints) = (row, 0);
+            let next = if row + 1 == height { 0 } else { row + 1 };
+            let last = row + 1 == height;
+            let selectors = [row == 0, last, !last].map(F::from_bool);
+            let main = RowWindow::from_two_rows(cells, cells_of(trace, next));
+            let fixed = RowWindow::from_two_rows(fixed_row(row), fixed_row(next));
+            RowBuilder::run(table, [main, fixed], publics, selectors, &mut found);
+        }
+    }
+    found.balance();
+    let mut failures = found.failures;
+    failures.truncate(64);
+    if failures.is_empty() { Ok(()) } else { Err(failures) }
+}
+
+fn cells_of(trace: &Trace, row: usize) -> &[F] {
+    &trace.values[row * trace.width..][..trace.width]
+}
+
+/// What the rows so far have said.
+#[derive(Default)]
+struct Found {
+    table: &'static str,
+    row: usize,
+    /// Constraints of the row so far.
+    constraints: usize,
+    failures: Vec<Failure>,
+    /// Names of buses, by the number that messages have.
+    buses: Vec<String>,
+    /// Bus, fields and count of each message.
+    messages: Vec<(usize, Range<usize>, i64)>,
+    fields: Vec<u32>,
+}
+
+impl Sink for &mut Found {
+    fn constraint(&mut self, value: F) {
+        if !value.is_zero() {
+            let (table, number, row) = (self.table, self.constraints, self.row);
+            self.failures.push(Failure::Constraint { table, number, row });
+        }
+        self.constraints += 1;
+    }
+
+    fn message(&mut self, _: usize, bus: &str, tuple: impl Iterator<Item = F>, count: F) {
+        if count.is_zero() {
+            return;
+        }
+        let number = self.buses.iter().position(|known| known == bus).unwrap_or_else(|| {
+            self.buses.push(bus.into());
+            self.buses.len() - 1
+        });
+        let from = self.fields.len();
+        self.fields.extend(tuple.map(|field| field.as_canonical_u32()));
+        self.messages.push((number, from..self.fields.len(), centred(count)));
+    }
+}
+
+impl Found {
+    /// Adds up the counts of each tuple, and takes those that are not 0 for failures.
+    fn balance(&mut self) {
+        let fields = &self.fields;
+        let tuple = |message: &(usize, Range<usize>, i64)| (message.0, &fields[message.1.clone()]);
+        self.messages.sort_unstable_by(|one, other| tuple(one).cmp(&tuple(other)));
+        for same in self.messages.chunk_by(|one, other| tuple(one) == tuple(other)) {
+            let surplus: i64 = same.iter().map(|(_, _, count)| count).sum();
+            if surplus != 0 {
+                let (bus, tuple) = tuple(&same[0]);
+                let bus = self.buses[bus].clone();
+                self.failures.push(Failure::Bus { bus, tuple: tuple.to_vec(), surplus });
             }
         }
     }
-    let open = buses.into_iter().filter(|(_, surplus)| *surplus != 0);
-    failures.extend(open.map(|((bus, tuple), surplus)| Failure::Bus { bus, tuple, surplus }));
-    failures.truncate(64);
-    if failures.is_empty() { Ok(()) } else { Err(failures) }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use kapsule_lower::isa::{A, B, C, ISA, Op, PC_CODE};
+use kapsule_lower::isa::{A, B, C, Chip, ISA, Op, PC_CODE};
 use kapsule_lower::{Instr, LProgram, MemoryLayout, TableEntry, limbs};
 use kapsule_proof::SegmentPublic;
 use kapsule_proof::field::F;
 use kapsule_proof::machine::{Table, Trace};
 use kapsule_proof::publics::{self, Start};
-use kapsule_prover::exec::{Bounds, End, Machine, Recorded};
+use kapsule_prover::exec::{Access, Bounds, End, Machine, Recorded, Step, Tracer};
 use kapsule_prover::trace::{Log, assemble};
 
 /// A run in tables.
@@ -196,7 +196,7 @@ impl Author {
             memory: MemoryLayout { pages_initial: 2, pages_max: 4 },
             plan: Default::default(),
         };
-        run(name, program, fuel)
+        run(name, program, fuel, Log::default())
     }
 }
 
@@ -218,12 +218,71 @@ const fn size(op: Op) -> u32 {
     }
 }
 
-fn run(name: &'static str, program: LProgram, fuel: u64) -> Built {
+/// Keeps a log of a run.
+trait Keeper: Tracer {
+    /// Returns the log and when the run ends, which without changes is at this time.
+    fn finish(self, end: u32) -> (Log, u32);
+}
+
+impl Keeper for Log {
+    fn finish(self, end: u32) -> (Log, u32) {
+        (self, end)
+    }
+}
+
+/// Keeps a log in which the tables of all addresses take what those of aligned ones could.
+///
+/// A load takes one unit of time more there, so everything after it is later.
+#[derive(Default)]
+struct General {
+    log: Log,
+    /// Time of the next step, less one.
+    elapsed: u32,
+    /// The step under way: what took it, and its time before and after.
+    step: Option<(Chip, [u32; 2])>,
+    /// Times of accesses, before and after.
+    times: BTreeMap<u32, u32>,
+}
+
+impl Tracer for General {
+    fn step(&mut self, step: &Step) {
+        let chip = match step.chip {
+            Chip::Ldw => Chip::Ldx,
+            Chip::Stw => Chip::Stx,
+            other => other,
+        };
+        let ts = self.elapsed + 1;
+        self.step = Some((step.chip, [step.ts, ts]));
+        self.log.step(&Step { chip, ts, ..*step });
+        self.elapsed += chip.delta();
+    }
+
+    fn access(&mut self, access: &Access) {
+        let (chip, [before, after]) = self.step.expect("an access has a step");
+        let slot = if chip == Chip::Ldw && access.slot == 2 { 3 } else { access.slot };
+        self.times.insert(before + u32::from(access.slot), after + u32::from(slot));
+        let previous = self.times.get(&access.previous).copied().unwrap_or_default();
+        self.log.access(&Access { slot, previous, ..*access });
+    }
+}
+
+impl Keeper for General {
+    fn finish(self, _: u32) -> (Log, u32) {
+        (self.log, self.elapsed + 1)
+    }
+}
+
+/// Returns a run of the same program in which no table of aligned addresses takes part.
+pub(crate) fn in_general_tables(built: &Built) -> Built {
+    run(built.name, built.program.clone(), u64::MAX, General::default())
+}
+
+fn run<K: Keeper>(name: &'static str, program: LProgram, fuel: u64, mut keeper: K) -> Built {
     let mut machine = Machine::new(&program).expect("a program within its layout");
-    let mut log = Log::default();
     let bounds = Bounds { fuel, steps: 1 << 20 };
-    let end =
-        machine.run(PC_CODE, bounds, &mut Recorded::default(), &mut log).expect("a run that ends");
+    let mut words = Recorded::default();
+    let end = machine.run(PC_CODE, bounds, &mut words, &mut keeper).expect("a run that ends");
+    let (log, ts_out) = keeper.finish(end.ts);
     let dyn_n = match end.end {
         End::OutOfFuelCharge(units) => Some(units),
         _ => None,
@@ -233,7 +292,7 @@ fn run(name: &'static str, program: LProgram, fuel: u64) -> Built {
         pc_out: end.pc,
         fp_out: end.fp,
         pages_out: end.pages,
-        ts_out: end.ts,
+        ts_out,
         fuel_static: end.fuel_static.try_into().expect("little fuel"),
         fuel_dyn: end.fuel_dyn,
         oof_cost: None,

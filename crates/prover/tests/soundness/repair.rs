@@ -196,6 +196,12 @@ fn begin(
                 }
             }
         }
+        // Two opcodes that cancel, in a row that is no step.
+        1 if scene.cells[cell] == F::ZERO => {
+            let flag = flags[random.index(flags.len())];
+            [cells[cell], cells[flag]] = [-F::ONE, F::ONE];
+            [held[cell], held[flag]] = [true; 2];
+        }
         1 => {
             for _ in 0..=random.index(2) {
                 change(scene, flags[random.index(flags.len())], (cells, held), random);

@@ -283,6 +283,9 @@ impl<'a> Scene<'a> {
     ///
     /// What a cell holds may be there at any later time: the provers of neighbouring rows adapt.
     fn taken(&self, said: &Said) -> Vec<Place> {
+        if self.is_phantom(said) {
+            return Vec::new();
+        }
         let receives = |sent: &&Sent| !is_lookup(sent.bus) && signed(sent.count) < 0;
         let mut there: Vec<&Sent> = self.honest.sent.iter().filter(receives).collect();
         let mut found = Vec::new();
@@ -307,6 +310,23 @@ impl<'a> Scene<'a> {
             found.extend(there.into_iter().map(Sent::place));
         }
         found
+    }
+
+    /// Returns whether a row is no step of any run and yet accesses memory.
+    ///
+    /// Whatever such a row takes can be there: its time is free, and so is what other rows like it
+    /// or the steps of a run leave in a cell at any time.
+    fn is_phantom(&self, said: &Said) -> bool {
+        let executes = matches!(self.table.kind(), Kind::Execution { .. });
+        let mut spoken = said.sent.iter().filter(|sent| !is_lookup(sent.bus)).peekable();
+        let limbs = |sent: &Sent| {
+            let [_, value @ .., time] = said.tuple(sent) else { return false };
+            value.iter().all(|limb| *limb < element(1 << 16)) && *time < element(1 << 28)
+        };
+        let once = |sent: &Sent| signed(sent.count).abs() == 1;
+        executes
+            && spoken.peek().is_some()
+            && spoken.all(|sent| sent.bus == "MEM" && limbs(sent) && once(sent))
     }
 
     /// Returns whether what is said is for others to judge: which word enters is the host's choice,

@@ -1,4 +1,4 @@
-//! `soak differential|lower|fuzz|transfer|receipts`: the long runs of the comparisons that CI
+//! `soak differential|lower|trace|fuzz|transfer|receipts`: the long runs of the comparisons that CI
 //! makes in small.
 //!
 //! Examples:
@@ -19,9 +19,10 @@ use kapsule_testkit::fuzz::TARGETS;
 use kapsule_testkit::ledger::BATCH as TRANSACTIONS;
 use kapsule_testkit::mutate::mutate;
 use kapsule_testkit::receipts::{STORIES, mutations, run_all, sample};
-use kapsule_testkit::{Random, Sample, differential, ledger, lowered};
+use kapsule_testkit::{Random, Sample, differential, ledger, lowered, traced};
 
-const USAGE: &str = "usage: soak differential|lower|fuzz|transfer|receipts|module [--modules N] \
+const USAGE: &str =
+    "usage: soak differential|lower|trace|fuzz|transfer|receipts|module [--modules N] \
     [--seed S] [--report FILE.md] [--commit HASH]
   --modules N   generated modules, mutations of each fuzz target or receipt, or transactions
                 (default 100000)
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
     let run = match args.first().map(String::as_str) {
         Some("differential") => soak_differential,
         Some("lower") => soak_lower,
+        Some("trace") => soak_trace,
         Some("fuzz") => soak_fuzz,
         Some("transfer") => soak_transfer,
         Some("receipts") => soak_receipts,
@@ -95,6 +97,11 @@ fn soak_differential(settings: &Settings) -> Result<bool, String> {
 /// Compares lowered programs with an engine; returns whether they agree on every module.
 fn soak_lower(settings: &Settings) -> Result<bool, String> {
     soak_modules(settings, lowered::check, "Lowered programs against an engine")
+}
+
+/// Puts runs into the tables of the circuit; returns whether all of them hold.
+fn soak_trace(settings: &Settings) -> Result<bool, String> {
+    soak_modules(settings, traced::check, "Generated modules in the tables of the circuit")
 }
 
 fn soak_modules(

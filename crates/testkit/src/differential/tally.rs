@@ -38,6 +38,10 @@ pub struct Tally {
     pub runs: u64,
     /// Modules whose fuel was recounted.
     pub recounted: u64,
+    /// Runs that the circuit's tables were filled with, and their steps.
+    pub traced: [u64; 2],
+    /// Runs of which a proof was made and verified.
+    pub proven: u64,
     /// Seeds that broke a rule, the first of them.
     pub disagreements: Vec<Disagreement>,
 }
@@ -62,6 +66,10 @@ impl Tally {
         }
         self.runs += report.runs;
         self.recounted += u64::from(report.recounted);
+        for (sum, more) in self.traced.iter_mut().zip(report.traced) {
+            *sum += more;
+        }
+        self.proven += report.proven;
         match report.ending {
             Ending::NoModule => self.no_module += 1,
             Ending::Refused(reason) => *self.refused.entry(reason).or_default() += 1,
@@ -104,6 +112,9 @@ impl Tally {
             ("hostcalls answered".into(), self.hostcalls.values().map(|[_, n]| n).sum()),
             ("runs compared".into(), self.runs),
             ("modules recounted".into(), self.recounted),
+            ("runs traced".into(), self.traced[0]),
+            ("steps traced".into(), self.traced[1]),
+            ("proofs verified".into(), self.proven),
             ("disagreements".into(), self.disagreements.len() as u64),
         ]);
         rows

@@ -20,6 +20,8 @@ pub(crate) enum Mode {
     Metered(Profile),
     /// The lowered program; the same whichever backend is asked.
     Lowered,
+    /// The lowered program, and every so many calls of it in the tables of the circuit.
+    Traced,
 }
 
 impl Mode {
@@ -27,7 +29,7 @@ impl Mode {
         match self {
             Self::Plain => Profile::Float1,
             Self::Metered(profile) => profile,
-            Self::Lowered => Profile::Integer1,
+            Self::Lowered | Self::Traced => Profile::Integer1,
         }
     }
 }
@@ -91,8 +93,8 @@ pub(crate) fn load(wasm: &[u8], backend: Backend, mode: Mode) -> Loaded {
     let bytes = match mode {
         Mode::Plain => wasm,
         Mode::Metered(_) => metered.bytes(),
-        Mode::Lowered => {
-            return match Program::load(wasm) {
+        Mode::Lowered | Mode::Traced => {
+            return match Program::load(wasm, mode == Mode::Traced) {
                 Ok(Ok(program)) => Loaded::Ready(Machine::Lowered(Box::new(program))),
                 Ok(Err(error)) => Loaded::Failed(error),
                 Err(reason) => Loaded::Outside(reason),

@@ -281,7 +281,7 @@ impl Script<'_> {
     fn exhausts(&mut self, call: &WastInvoke<'_>) -> Verdict {
         let expected = match self.mode {
             Mode::Plain => RawError::NativeStack,
-            Mode::Metered(_) | Mode::Lowered => RawError::Trap(Trap::StackExhausted),
+            Mode::Metered(_) | Mode::Lowered | Mode::Traced => RawError::Trap(Trap::StackExhausted),
         };
         match self.invoke(call) {
             Ok(Err(found)) if found == expected => Verdict::Behaviour,
