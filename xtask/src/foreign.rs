@@ -14,6 +14,7 @@ use std::process::Command;
 const CHECKS: &str = "tests/foreign";
 /// Python packages, as asked of pip and as imported.
 const PACKAGES: &[(&str, &str)] = &[
+    ("cbor2>=5.6,<7", "cbor2"),
     // The first version whose wheels have ML-DSA is 48.
     ("cryptography>=48", "cryptography.hazmat.primitives.asymmetric.mldsa"),
     ("networkx>=3,<4", "networkx"),

@@ -3,6 +3,7 @@
 mod accept;
 mod batch;
 mod build;
+mod channel;
 mod completions;
 mod config;
 mod convert;
@@ -16,10 +17,12 @@ mod new;
 mod pack;
 mod package;
 mod policy;
+mod post;
 mod protect;
 mod prove;
 mod receipt;
 mod recipient;
+mod relay_filter;
 mod replay;
 mod run;
 mod sign;
@@ -56,6 +59,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Receipt(receipt::Command),
     #[command(subcommand)]
+    Channel(channel::Command),
+    Post(Box<post::Args>),
+    RelayFilter(relay_filter::Args),
+    #[command(subcommand)]
     Policy(policy::Command),
     #[command(subcommand)]
     Convert(convert::Command),
@@ -84,6 +91,9 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Prove(args) => prove::run(context, &args),
         Command::VerifyProof(args) => verify_proof::run(context, &args),
         Command::Receipt(command) => receipt::run(context, &command),
+        Command::Channel(command) => channel::run(context, &command),
+        Command::Post(args) => post::run(context, &args),
+        Command::RelayFilter(args) => relay_filter::run(context, &args),
         Command::Policy(command) => policy::run(context, &command),
         Command::Convert(command) => convert::run(context, &command),
         Command::Limits(args) => limits::run(context, &args),

@@ -4,6 +4,7 @@
 //! The input and output forms are those of the READMEs of `modules/`.
 
 pub(crate) mod agent;
+pub(crate) mod capsules;
 pub(crate) mod hn;
 pub(crate) mod ledger;
 pub(crate) mod otc;

@@ -5,7 +5,10 @@
 
 mod agekeys;
 mod batch;
+mod bodies;
 mod building;
+mod capsules;
+mod channels;
 mod cli;
 mod closure;
 mod codecache;

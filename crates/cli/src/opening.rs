@@ -5,11 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use kapsule_abi::ErrorCode;
 use kapsule_format::acceptance::Acceptance;
+use kapsule_format::capsule::Surroundings;
 use kapsule_format::known::KnownPackage;
 use kapsule_format::limits::{
     ENVELOPE_BYTES_MAX, ENVELOPES_MAX, JSON_FILE_BYTES_MAX, PACKAGE_BYTES_MAX,
 };
-use kapsule_format::package::{EnvelopeName, Package, PackageId};
+use kapsule_format::package::{Decrypt, EnvelopeName, Package, PackageId};
 use kapsule_format::trust::Trust;
 use kapsule_format::verify::{
     self, Check, CheckName, CheckResult, ClosureFinding, Level, Options, ReceiptOptions, Report,
@@ -243,6 +244,19 @@ impl Verifier<'_> {
         let mut options = self.base_options(self.level(Level::ProofOnly), Asked::default());
         options.require.extend(reexec.then_some(CheckName::Reexec));
         verify::receipt(bytes, self.trust(), Some(now_ms()), &options, asked)
+    }
+
+    /// Verifies a capsule and reports, with what the caller's channels say around it and with the
+    /// identities that it holds; requires proof-only unless asked for more.
+    pub(crate) fn capsule(
+        &self,
+        bytes: &[u8],
+        around: Option<&Surroundings<'_>>,
+        identities: &dyn Decrypt,
+    ) -> Report {
+        let mut options = self.base_options(self.level(Level::ProofOnly), Asked::default());
+        options.decrypt = Some(identities);
+        verify::capsule(bytes, self.trust(), Some(now_ms()), &options, around)
     }
 
     fn report(&self, files: &Files, asked: Asked) -> Result<Report, Failure> {

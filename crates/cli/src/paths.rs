@@ -69,6 +69,11 @@ impl Home {
         self.data.join("packages")
     }
 
+    /// Returns the directory of the channels.
+    pub(crate) fn channels(&self) -> PathBuf {
+        self.data.join("channels")
+    }
+
     /// Returns the place of the record of what is known.
     pub(crate) fn known_file(&self) -> PathBuf {
         self.state.join("known.json")

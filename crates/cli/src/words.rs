@@ -7,6 +7,8 @@ pub(crate) enum Kind {
     Package,
     /// A receipt.
     Receipt,
+    /// A capsule.
+    Capsule,
 }
 
 /// One check: its name, and what passing it shows of a package and of a receipt.
@@ -69,6 +71,31 @@ const WORDS: &[Words] = &[
     ),
 ];
 
+/// What passing a check shows of a capsule.
+const CAPSULES: &[(&str, &str)] = &[
+    ("form", "that the file is well formed"),
+    ("hashes", "that the entries in it are the ones that its metadata name"),
+    ("statement", "that the signatures are about this capsule"),
+    ("signature", "that its author signed it with every key"),
+    ("links", "that it follows what it says it follows"),
+    ("signer.trusted", "that its author is someone you trust"),
+    ("signer.quorum", "that enough people whom you trust signed it"),
+    ("authority", "that its author may write in the channel: you need its keyring for that"),
+    ("fork", "that its author said nothing else in the same place"),
+    ("expiry", "that its time has not passed"),
+    ("log", "that a public log lists it"),
+    ("ancestors", "that the capsules it follows are here"),
+    ("opened", "that its text is what its author signed: you need a key of its channel for that"),
+    ("entries", "that every part of it is here"),
+];
+
+/// What no report about a capsule shows.
+pub(crate) const NEVER_OF_CAPSULES: &[&str] = &[
+    "that what it says is true",
+    "when it was made: the time is its author's word",
+    "who else can read it",
+];
+
 /// What no report about a package shows.
 pub(crate) const NEVER_OF_PACKAGES: &[&str] = &[
     "that the module does what its description says, or any good",
@@ -89,7 +116,10 @@ pub(crate) fn of(kind: Kind, name: &str) -> &'static str {
     let text = found.map_or("", |words| match kind {
         Kind::Package => words.1,
         Kind::Receipt => words.2,
+        Kind::Capsule => "",
     });
+    let of_capsules = CAPSULES.iter().find(|words| kind == Kind::Capsule && words.0 == name);
+    let text = of_capsules.map_or(text, |words| words.1);
     if text.is_empty() { "something that this version has no words for" } else { text }
 }
 
@@ -101,10 +131,13 @@ mod tests {
     #[test]
     fn every_check_has_words() {
         for name in CheckName::ALL {
-            let of_any = [Kind::Package, Kind::Receipt].map(|kind| of(kind, name.name()));
+            let kinds = [Kind::Package, Kind::Receipt, Kind::Capsule];
+            let of_any = kinds.map(|kind| of(kind, name.name()));
             assert!(of_any.iter().any(|text| text.starts_with(['t', 'w', 'o'])), "{name}");
             assert!(of_any.iter().any(|text| !text.starts_with("something")), "{name}");
         }
-        assert_eq!(WORDS.len(), CheckName::ALL.len());
+        let known = |name: &str| CheckName::from_name(name).is_some();
+        assert!(WORDS.iter().all(|words| known(words.0)));
+        assert!(CAPSULES.iter().all(|words| known(words.0)));
     }
 }

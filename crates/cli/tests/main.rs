@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers that cannot go on fail the test that calls them")]
 
 mod batches;
+mod capsules;
 mod codecache;
 mod composition;
 mod convert;

@@ -43,6 +43,7 @@ mod file;
 mod keyring;
 mod meta;
 mod payload;
+pub mod relay;
 mod standing;
 
 pub use body::{

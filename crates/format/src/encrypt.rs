@@ -106,7 +106,7 @@ pub fn generate() -> (Zeroizing<String>, Recipient) {
 }
 
 /// Age identities, each of which may open a file.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Identities(Vec<age::x25519::Identity>);
 
 impl fmt::Debug for Identities {

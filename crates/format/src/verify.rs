@@ -3,6 +3,7 @@
 //! # Spec
 //! `spec/report.md`; vectors in `spec/vectors/mod/`.
 
+mod capsule;
 mod checks;
 mod receipt;
 mod report;
@@ -10,11 +11,12 @@ mod signer;
 
 use core::ops::Deref;
 
+pub use capsule::capsule;
 pub use checks::{ClosureFinding, Options, load, package};
 pub use receipt::{ReceiptOptions, Reexecution, receipt};
 pub use report::{
-    Artefact, Check, CheckName, CheckResult, Facts, Level, ReceiptFacts, Report, SignatureFact,
-    SignatureState,
+    Artefact, CapsuleFacts, Check, CheckName, CheckResult, Facts, Level, ReceiptFacts, Report,
+    SignatureFact, SignatureState,
 };
 
 /// A value whose structure holds and whose signatures nobody has looked at.

@@ -152,7 +152,7 @@ fn authors_stand_where_the_keyring_of_their_epoch_lets_them() {
     let channel = Channel::new(|keyring| keyring.writers = vec![listed]);
     let around = Surroundings { keyring: Some(&channel.at), ..Surroundings::default() };
     let stranger = Person::new(5);
-    let mut stands_as = |author: &Person| {
+    let stands_as = |author: &Person| {
         let file = channel.seal(&channel.post(author, "hello"), author);
         code(&stands(&file, &around).authority)
     };

@@ -1,6 +1,7 @@
 //! `kapsule convert`
 
 mod agent;
+mod capsules;
 mod compose;
 mod ledger;
 mod sms;
@@ -53,6 +54,7 @@ pub(crate) enum Command {
     Agent(agent::AgentArgs),
     Plan(agent::PlanArgs),
     Compose(compose::ComposeArgs),
+    Capsules(capsules::CapsulesArgs),
 }
 
 /// Converts ratings in the form of the Bitcoin OTC data set to the input of the trust package
@@ -137,7 +139,21 @@ pub(crate) struct FeedArgs {
 }
 
 pub(super) fn run(context: &Context, command: &Command) -> Done {
-    let output = match command {
+    if let Command::Capsules(args) = command {
+        return capsules::run(context, args);
+    }
+    let (bytes, records) = convert(context, command)?;
+    let output = output(command);
+    files::write(&context.ui, output, &bytes)?;
+    if context.ui.json() {
+        context.ui.object(&report(output, &bytes, records))?;
+    }
+    Ok(0)
+}
+
+/// Returns the file that a conversion writes.
+fn output(command: &Command) -> &Path {
+    match command {
         Command::Otc(args) => &args.output,
         Command::Hn(args) => &args.output,
         Command::Scores(args) => &args.output,
@@ -149,30 +165,33 @@ pub(super) fn run(context: &Context, command: &Command) -> Done {
         Command::Agent(args) => &args.output,
         Command::Plan(args) => &args.output,
         Command::Compose(args) => &args.output,
-    };
+        Command::Capsules(args) => args.directory(),
+    }
+}
+
+/// Returns the converted bytes and the number of records.
+fn convert(context: &Context, command: &Command) -> Result<(Vec<u8>, u64), Failure> {
+    let output = output(command);
     files::check_writable(output)?;
     if context.ui.json() && files::is_dash(output) {
         let hint = "name a file with -o";
         return Err(Failure::usage("--json and `-o -` both need stdout", hint));
     }
-    let (bytes, records) = match command {
-        Command::Otc(args) => otc(context, args)?,
-        Command::Hn(args) => hn(context, args)?,
-        Command::Scores(args) => scores(args)?,
-        Command::Feed(args) => feed(args)?,
-        Command::Ledger(args) => ledger::convert(context, args)?,
-        Command::Balances(args) => ledger::balances(context, args)?,
-        Command::Sms(args) => sms::convert(context, args)?,
-        Command::Verdicts(args) => sms::verdicts(context, args)?,
-        Command::Agent(args) => agent::convert(context, args)?,
-        Command::Plan(args) => agent::plan(context, args)?,
-        Command::Compose(args) => compose::convert(context, args)?,
-    };
-    files::write(&context.ui, output, &bytes)?;
-    if context.ui.json() {
-        context.ui.object(&report(output, &bytes, records))?;
+    match command {
+        Command::Otc(args) => otc(context, args),
+        Command::Hn(args) => hn(context, args),
+        Command::Scores(args) => scores(args),
+        Command::Feed(args) => feed(args),
+        Command::Ledger(args) => ledger::convert(context, args),
+        Command::Balances(args) => ledger::balances(context, args),
+        Command::Sms(args) => sms::convert(context, args),
+        Command::Verdicts(args) => sms::verdicts(context, args),
+        Command::Agent(args) => agent::convert(context, args),
+        Command::Plan(args) => agent::plan(context, args),
+        Command::Compose(args) => compose::convert(context, args),
+        // Many files, which `run` has written already.
+        Command::Capsules(_) => Ok((Vec::new(), 0)),
     }
-    Ok(0)
 }
 
 fn report(output: &Path, bytes: &[u8], records: u64) -> Value {

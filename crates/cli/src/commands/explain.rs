@@ -73,7 +73,11 @@ impl Report {
         artefact.finish()?;
         let checks = fields.objects("checks")?.into_iter().map(Check::decode);
         let report = Self {
-            kind: if kind == "receipt" { Kind::Receipt } else { Kind::Package },
+            kind: match kind.as_str() {
+                "receipt" => Kind::Receipt,
+                "capsule" => Kind::Capsule,
+                _ => Kind::Package,
+            },
             id,
             checks: checks.collect::<Result<_, _>>()?,
             error_code: fields.optional("error_code")?,
@@ -96,11 +100,16 @@ impl Report {
         match self.kind {
             Kind::Package => words::NEVER_OF_PACKAGES,
             Kind::Receipt => words::NEVER_OF_RECEIPTS,
+            Kind::Capsule => words::NEVER_OF_CAPSULES,
         }
     }
 
     fn to_text(&self) -> String {
-        let what = if self.kind == Kind::Receipt { "receipt" } else { "package" };
+        let what = match self.kind {
+            Kind::Package => "package",
+            Kind::Receipt => "receipt",
+            Kind::Capsule => "capsule",
+        };
         let code = self.error_code.as_ref().map(|code| format!(" with {code}"));
         let mut text = format!(
             "{what} {}\n{}{}: level {}, required {}\n",

@@ -13,34 +13,39 @@ use crate::cli::Context;
 use crate::closure::{Closure, PackageArgs, Seen};
 use crate::error::{Done, Failure};
 use crate::execute::{self, Loaded};
+use crate::identities::IdentityArgs;
 use crate::opening::{self, Files};
-use crate::receipts;
 use crate::text::{facts, grouped, plain};
 use crate::ui::Tone;
+use crate::{capsules, receipts};
 
 const EXAMPLES: &str = "\
 Examples:
   kapsule inspect hello.mod
   kapsule inspect hello.mod --header
   kapsule inspect hello.cap
+  kapsule inspect hello.kapsule
   kapsule inspect caller.mod --dep callee.mod
   kapsule inspect hello.mod --json";
 
-/// Shows what is in a package or a receipt
+/// Shows what is in a package, a receipt or a capsule
 ///
 /// The package is decoded with every check of its form, but signatures are not verified:
 /// `kapsule verify` does that.
+/// Of a capsule everybody sees the metadata, and who holds a key of its channel sees the text.
 /// `--header` shows the fixed 61 bytes of any file, also of a damaged one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Package or receipt to look at, `-` for stdin
+    /// Package, receipt or capsule to look at, `-` for stdin
     package: PathBuf,
     /// Show only the header as it stands in the file, right or wrong
     #[arg(long)]
     header: bool,
     #[command(flatten)]
     packages: PackageArgs,
+    #[command(flatten)]
+    identities: IdentityArgs,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Done {
@@ -50,6 +55,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     }
     if receipts::is_receipt(files.bytes()) {
         receipts::inspect(&context.ui, &receipts::decode(&files)?)?;
+        return Ok(0);
+    }
+    if capsules::is_capsule(files.bytes()) {
+        capsules::inspect(context, &args.identities, &files)?;
         return Ok(0);
     }
     let package = opening::decode(&files)?;

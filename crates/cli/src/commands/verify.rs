@@ -7,11 +7,11 @@ use kapsule_format::verify::{Check, CheckName, CheckResult, Level, Report};
 use crate::cli::Context;
 use crate::closure::{self, PackageArgs};
 use crate::error::Done;
-use crate::files;
 use crate::opening::{self, Asked, Files, TrustArgs, Verifier};
 use crate::receipts::{self, ReceiptArgs};
 use crate::text::{Align, facts, plain, table};
 use crate::ui::{Tone, Ui};
+use crate::{capsules, files};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,12 +20,13 @@ Examples:
   kapsule verify caller.mod --dep callee.mod --require audit-ready --trust trust.json
   kapsule verify hello.cap
   kapsule verify hello.cap --reexec --json
+  kapsule verify hello.kapsule
   kapsule verify hello.mod --json
 
 Levels: proof-only (the bytes are what they say they are), policy-enforced (and your trust file
 accepts the signer), audit-ready (and everything the package refers to was looked at).";
 
-/// Verifies a package or a receipt and prints every named check
+/// Verifies a package, a receipt or a capsule and prints every named check
 ///
 /// Each check passes, fails, or is not done; what was not done is never shown as success, and the
 /// report ends with what was not proved.
@@ -35,7 +36,7 @@ accepts the signer), audit-ready (and everything the package refers to was looke
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Package or receipt to verify, `-` for stdin
+    /// Package, receipt or capsule to verify, `-` for stdin
     package: PathBuf,
     #[command(flatten)]
     trust: TrustArgs,
@@ -54,6 +55,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
         return args.receipt.verify(context, &verifier, &files);
     }
     args.receipt.check_package()?;
+    if capsules::is_capsule(files.bytes()) {
+        return capsules::verify(context, &verifier, &args.trust.identities, &files);
+    }
     let progress = (files.bytes().len() > (1 << 24)).then(|| ui.begin("verifying"));
     let sources = args.packages.sources(context)?;
     let package = opening::decode(&files).ok();

@@ -48,6 +48,7 @@ struct Post {
     id: Name,
     title: String,
     author: Name,
+    url: String,
     domain: String,
     points: u64,
     comments: u64,
@@ -68,6 +69,35 @@ pub(crate) fn convert(table: &[u8], options: &Options<'_>) -> Result<Converted, 
     input.extend(options.trust.clone().map(|trust| (3, trust)));
     input.extend(parameters.map(|parameters| (4, parameters)));
     Ok(Converted { bytes: cbor::encode(&Value::Map(input)), records })
+}
+
+/// What a line of the table says, for a post of its own.
+pub(crate) struct Story {
+    /// Title.
+    pub(crate) title: String,
+    /// Web address, which may be empty.
+    pub(crate) url: String,
+    /// Who posted it.
+    pub(crate) author: Name,
+    /// When, in milliseconds since 1970.
+    pub(crate) created_ms: u64,
+    /// Points that it got.
+    pub(crate) points: u64,
+    /// Comments that it got.
+    pub(crate) comments: u64,
+}
+
+/// Returns the stories of a table, without control characters, in its order.
+pub(crate) fn stories(table: &[u8]) -> Result<Vec<Story>, Failure> {
+    let story = |post: Post| Story {
+        title: post.title.replace(is_control, " "),
+        url: post.url.replace(is_control, " "),
+        author: post.author,
+        created_ms: post.created_ms,
+        points: post.points,
+        comments: post.comments,
+    };
+    Ok(read(table)?.into_iter().map(story).collect())
 }
 
 /// Returns the titles and authors of a table by post.
@@ -123,6 +153,7 @@ fn post(
         id: record.read(id.0, id.1, str::parse)?,
         title: record.read(title.0, title.1, |text| Ok(text.to_owned()))?,
         author: record.read(author.0, author.1, str::parse)?,
+        url: record.read(url.0, url.1, |text| Ok(text.to_owned()))?,
         domain: record.read(url.0, url.1, domain)?,
         points: record.read(points.0, points.1, count)?,
         comments: record.read(comments.0, comments.1, count)?,

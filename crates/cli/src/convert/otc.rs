@@ -14,6 +14,20 @@ const PPM_PER_STEP: u64 = 100_000;
 const KNOBS: &[Knob] =
     &[("damping_ppm", 0), ("share_cap_ppm", 1), ("node_credit", 2), ("block_share_ppm", 3)];
 
+/// One line of a table.
+pub(crate) struct Rating {
+    /// Who rates.
+    pub(crate) from: Name,
+    /// Who is rated.
+    pub(crate) to: Name,
+    /// Weight in millionths.
+    pub(crate) weight_ppm: u64,
+    /// Whether it is a block.
+    pub(crate) blocked: bool,
+    /// When, in milliseconds since 1970.
+    pub(crate) time_ms: u64,
+}
+
 /// Converts ratings: 1 to 10 become weights of 0.1 to 1, -1 to -10 become blocks.
 pub(crate) fn convert(
     table: &[u8],
@@ -21,28 +35,44 @@ pub(crate) fn convert(
     settings: &[Setting],
 ) -> Result<Converted, Failure> {
     let parameters = parameters(settings, KNOBS)?;
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(table);
-    let mut statements: Vec<Value> = Vec::new();
-    for (fields, index) in reader.records().zip(0_u64..) {
-        let fields = fields.map_err(|error| refuse(FORM, error))?;
-        let header = index == 0 && fields.get(2).is_some_and(|text| text.parse::<i64>().is_err());
-        if !header {
-            statements.push(statement(&Record { fields: &fields, form: FORM })?);
-        }
-    }
+    let statements: Vec<Value> = ratings(table)?.iter().map(statement).collect();
     let records = statements.len() as u64;
     let mut input = vec![(0, VERSION.into()), (1, viewer.into()), (2, statements.into())];
     input.extend(parameters.map(|parameters| (3, parameters)));
     Ok(Converted { bytes: cbor::encode(&Value::Map(input)), records })
 }
 
-fn statement(record: &Record<'_>) -> Result<Value, Failure> {
+/// Returns the ratings of a table in its order.
+pub(crate) fn ratings(table: &[u8]) -> Result<Vec<Rating>, Failure> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(table);
+    let mut ratings = Vec::new();
+    for (fields, index) in reader.records().zip(0_u64..) {
+        let fields = fields.map_err(|error| refuse(FORM, error))?;
+        let header = index == 0 && fields.get(2).is_some_and(|text| text.parse::<i64>().is_err());
+        if !header {
+            ratings.push(rating_of(&Record { fields: &fields, form: FORM })?);
+        }
+    }
+    Ok(ratings)
+}
+
+fn rating_of(record: &Record<'_>) -> Result<Rating, Failure> {
     let from = record.read(0, "source", str::parse::<Name>)?;
     let to = record.read(1, "target", str::parse::<Name>)?;
-    let (weight, blocked) = record.read(2, "rating", rating)?;
+    let (weight_ppm, blocked) = record.read(2, "rating", rating)?;
     let seconds = record.read(3, "time", seconds)?;
-    let time = Value::from(seconds * 1_000);
-    Ok(Value::Array(vec![(&from).into(), (&to).into(), weight.into(), blocked.into(), time]))
+    Ok(Rating { from, to, weight_ppm, blocked, time_ms: seconds * 1_000 })
+}
+
+fn statement(rating: &Rating) -> Value {
+    let Rating { from, to, weight_ppm, blocked, time_ms } = rating;
+    Value::Array(vec![
+        from.into(),
+        to.into(),
+        (*weight_ppm).into(),
+        (*blocked).into(),
+        (*time_ms).into(),
+    ])
 }
 
 /// Reads a time in seconds and cuts a fraction off.

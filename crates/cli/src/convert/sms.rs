@@ -105,6 +105,11 @@ pub(crate) fn convert(
     Ok(Converted { bytes: cbor::encode(&Value::Map(input)), records })
 }
 
+/// Returns the messages of a table with their numbers, without labels and control characters.
+pub(crate) fn texts(table: &[u8]) -> Result<Vec<(u64, String)>, Failure> {
+    Ok(messages(table)?.into_iter().map(|message| (message.number, message.text)).collect())
+}
+
 fn part_of(text: &str) -> Part {
     let digest = kapsule_format::hash::sha256(text.as_bytes());
     if digest.as_bytes()[0] & 1 == 0 { Part::First } else { Part::Second }

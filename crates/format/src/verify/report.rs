@@ -10,6 +10,7 @@ use kapsule_abi::{ErrorCode, guard};
 
 use super::checks::Options;
 use crate::Digest;
+use crate::capsule::{CapsuleId, ChannelId};
 use crate::hash::encode_hex;
 use crate::json::{self, Value};
 use crate::key::{IdentityId, KeyId, Suite};
@@ -36,7 +37,7 @@ names! {
 }
 
 names! {
-    /// A named check of a package or a receipt, in the order of the table of checks.
+    /// A named check of a package, a receipt or a capsule, in the order of the table of checks.
     CheckName {
         /// Every byte form.
         Form = "form",
@@ -48,6 +49,8 @@ names! {
         Signature = "signature",
         /// Dependency order, payload kind, resources and fees.
         Sections = "sections",
+        /// A capsule names what it follows, and its payload has the stanzas that it lists.
+        Links = "links",
         /// A claim agrees with itself.
         Claim = "claim",
         /// The promised proof verifies.
@@ -68,11 +71,17 @@ names! {
         Manifests = "manifests",
         /// The nonce is the verifier's own, and the run was in time.
         Job = "job",
+        /// The author may write, and enough owners signed a keyring.
+        Authority = "authority",
+        /// No other capsule takes the place of this one.
+        Fork = "fork",
+        /// The time of the capsule has not passed.
+        Expiry = "expiry",
         /// A transparency log includes the artefact.
         Log = "log",
         /// Every package of the closure is present and no version went back.
         Dependencies = "dependencies",
-        /// The receipts that this one builds on are present.
+        /// The receipts or capsules that this one builds on are present.
         Ancestors = "ancestors",
         /// The encrypted payload was opened.
         Opened = "opened",
@@ -105,6 +114,7 @@ impl CheckName {
             | Self::Statement
             | Self::Signature
             | Self::Sections
+            | Self::Links
             | Self::Claim
             | Self::Proof => Some(Level::ProofOnly),
             Self::SignerTrusted
@@ -115,6 +125,9 @@ impl CheckName {
             | Self::PolicyRules
             | Self::Manifests
             | Self::Job
+            | Self::Authority
+            | Self::Fork
+            | Self::Expiry
             | Self::Log => Some(Level::PolicyEnforced),
             Self::Dependencies
             | Self::Ancestors
@@ -181,6 +194,8 @@ pub enum Artefact {
     Package(PackageId),
     /// A receipt with this id.
     Receipt(ReceiptId),
+    /// A capsule with this id.
+    Capsule(CapsuleId),
     /// A file that cannot be read, with this SHA-256.
     Unknown(Digest),
 }
@@ -219,6 +234,8 @@ pub struct Facts {
     pub author: Option<IdentityId>,
     /// SHA-256 of the body.
     pub body_sha256: Option<Digest>,
+    /// What was derived from a capsule.
+    pub capsule: Option<CapsuleFacts>,
     /// `capsule_hash` as computed.
     pub capsule_hash: Option<PackageId>,
     /// `core_hash` as computed.
@@ -242,6 +259,33 @@ pub struct Facts {
     pub unknown_signers: Vec<KeyId>,
     /// Version of the package.
     pub version: Option<String>,
+}
+
+/// What was derived from a capsule, in its own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CapsuleFacts {
+    /// Id of the capsule.
+    pub capsule_id: CapsuleId,
+    /// Its channel.
+    pub channel: ChannelId,
+    /// Its epoch.
+    pub epoch: u64,
+    /// Its kind.
+    pub kind: String,
+    /// Its number among those of the author.
+    pub seq: u64,
+}
+
+impl CapsuleFacts {
+    fn members(&self) -> Vec<(&'static str, Value)> {
+        Vec::from([
+            ("capsule_id", Value::Text(self.capsule_id.to_string())),
+            ("channel", Value::Text(self.channel.to_string())),
+            ("epoch", self.epoch.into()),
+            ("kind", self.kind.as_str().into()),
+            ("seq", self.seq.into()),
+        ])
+    }
 }
 
 /// What was derived from a receipt, in its own words.
@@ -352,6 +396,7 @@ impl Report {
         let (kind, id) = match self.artefact {
             Artefact::Package(id) => ("package", *id.digest()),
             Artefact::Receipt(id) => ("receipt", *id.digest()),
+            Artefact::Capsule(id) => ("capsule", *id.digest()),
             Artefact::Unknown(id) => ("unknown", id),
         };
         let status = if self.is_accepted() { "ACCEPT" } else { "REJECT" };
@@ -442,6 +487,7 @@ impl Facts {
         let present = optional.into_iter().filter_map(|(name, value)| Some((name, value?)));
         members.extend(present);
         members.extend(self.receipt.iter().flat_map(|receipt| receipt.members()));
+        members.extend(self.capsule.iter().flat_map(CapsuleFacts::members));
         Value::object(members)
     }
 }
