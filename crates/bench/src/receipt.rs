@@ -10,7 +10,7 @@ use kapsule_format::authoring::{Draft, Inputs, Syntax, Text};
 use kapsule_format::hash::sha256;
 use kapsule_format::key::{Identity, SecretKey, Suite};
 use kapsule_format::package::{Package, PackageBuilder};
-use kapsule_format::receipt::{Evidence, Issue, issue};
+use kapsule_format::receipt::{Evidence, Extras, Issue, issue};
 use kapsule_format::verify::{self, Options, ReceiptOptions};
 use kapsule_meter::Profile;
 
@@ -152,7 +152,14 @@ fn receipt(input: &[u8]) -> Result<Vec<u8>, String> {
     let (first, last) = (&states.first, &states.last);
     let evidence = Evidence { transcript, first, last, input, output: &ran.output };
     let issuer = Identity::try_from(key.public().clone()).map_err(|error| error.to_string())?;
-    let of = Issue { issuer, run_id: [2; 16], start_ms: 0, stop_ms: 1, package: &package };
+    let of = Issue {
+        issuer,
+        run_id: [2; 16],
+        start_ms: 0,
+        stop_ms: 1,
+        package: &package,
+        extras: Extras::default(),
+    };
     let issued = issue(&of, &evidence).map_err(|error| error.to_string())?;
     issued.sign([&key]).map_err(|error| error.to_string())
 }

@@ -44,7 +44,8 @@ impl PackageArgs {
     }
 }
 
-/// Where needed packages come from.
+/// Where needed packages come from; by default from nowhere.
+#[derive(Default)]
 pub(crate) struct Sources {
     named: BTreeMap<PackageId, Files>,
     shelf: Option<Shelf>,
@@ -92,7 +93,8 @@ impl Member for Seen {
 pub(crate) type Closure<T> = Result<closure::Closure<T>, Box<ClosureError<Failure>>>;
 
 impl Sources {
-    fn get(&self, id: &PackageId) -> Result<Option<Files>, Failure> {
+    /// Finds a package by its hash.
+    pub(crate) fn get(&self, id: &PackageId) -> Result<Option<Files>, Failure> {
         match (self.named.get(id), &self.shelf) {
             (Some(files), _) => Ok(Some(files.clone())),
             (None, Some(shelf)) => shelf.get(id),

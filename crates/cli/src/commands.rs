@@ -1,6 +1,7 @@
 //! One file per verb.
 
 mod accept;
+mod audit;
 mod batch;
 mod build;
 mod channel;
@@ -13,6 +14,7 @@ mod inspect;
 mod key;
 mod limits;
 mod man;
+mod manifest;
 mod new;
 mod pack;
 mod package;
@@ -54,6 +56,7 @@ pub(crate) enum Command {
     Inspect(inspect::Args),
     Run(Box<run::Args>),
     Replay(replay::Args),
+    Audit(Box<audit::Args>),
     Prove(Box<prove::Args>),
     VerifyProof(Box<verify_proof::Args>),
     #[command(subcommand)]
@@ -62,6 +65,8 @@ pub(crate) enum Command {
     Channel(channel::Command),
     Post(Box<post::Args>),
     RelayFilter(relay_filter::Args),
+    #[command(subcommand)]
+    Manifest(manifest::Command),
     #[command(subcommand)]
     Policy(policy::Command),
     #[command(subcommand)]
@@ -88,12 +93,14 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Inspect(args) => inspect::run(context, &args),
         Command::Run(args) => run::run(context, &args),
         Command::Replay(args) => replay::run(context, &args),
+        Command::Audit(args) => audit::run(context, &args),
         Command::Prove(args) => prove::run(context, &args),
         Command::VerifyProof(args) => verify_proof::run(context, &args),
         Command::Receipt(command) => receipt::run(context, &command),
         Command::Channel(command) => channel::run(context, &command),
         Command::Post(args) => post::run(context, &args),
         Command::RelayFilter(args) => relay_filter::run(context, &args),
+        Command::Manifest(command) => manifest::run(context, &command),
         Command::Policy(command) => policy::run(context, &command),
         Command::Convert(command) => convert::run(context, &command),
         Command::Limits(args) => limits::run(context, &args),

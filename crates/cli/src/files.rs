@@ -76,6 +76,15 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), Failure> {
     Err(Failure::usage(format!("cannot write {}", path.display()), hint).cause(found))
 }
 
+/// Refuses a place for the result of a command that cannot be written or is taken.
+pub(crate) fn check_result(ui: &Ui, path: &Path) -> Result<(), Failure> {
+    if ui.json() && is_dash(path) {
+        let hint = "name a file with -o";
+        return Err(Failure::usage("--json and `-o -` both need stdout", hint));
+    }
+    check_writable(path)
+}
+
 /// Writes a file so that a reader sees the old bytes or the new ones, or writes to stdout for `-`.
 ///
 /// A link is followed, and what is no ordinary file (a device, a pipe) is written in place.

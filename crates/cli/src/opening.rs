@@ -103,6 +103,11 @@ impl Files {
         &self.envelopes
     }
 
+    /// Returns the file with other bytes, made of its own.
+    pub(crate) fn with_bytes(&self, bytes: Vec<u8>) -> Self {
+        Self { bytes, ..self.clone() }
+    }
+
     /// Returns the path for messages.
     pub(crate) fn name(&self) -> String {
         files::name(&self.path)
@@ -182,6 +187,11 @@ impl Verifier<'_> {
         self.roots.as_ref()
     }
 
+    /// Returns the acceptance file in use.
+    pub(crate) fn acceptance(&self) -> Option<&Acceptance> {
+        self.accepting.as_ref().map(|accepting| &accepting.acceptance)
+    }
+
     /// Says where the level of `verify` comes from, unless the caller chose it.
     pub(crate) fn level_origin(&self) -> String {
         match (&self.args.require, &self.accepting) {
@@ -243,6 +253,19 @@ impl Verifier<'_> {
     pub(crate) fn receipt(&self, bytes: &[u8], asked: &ReceiptOptions, reexec: bool) -> Report {
         let mut options = self.base_options(self.level(Level::ProofOnly), Asked::default());
         options.require.extend(reexec.then_some(CheckName::Reexec));
+        verify::receipt(bytes, self.trust(), Some(now_ms()), &options, asked)
+    }
+
+    /// Verifies a receipt before its run is repeated: nothing may speak against it, and these
+    /// checks have to pass, whatever level is asked of its report.
+    pub(crate) fn receipt_to_repeat(
+        &self,
+        bytes: &[u8],
+        asked: &ReceiptOptions,
+        demanded: &[CheckName],
+    ) -> Report {
+        let mut options = self.base_options(Level::ProofOnly, Asked::default());
+        options.require = demanded.to_vec();
         verify::receipt(bytes, self.trust(), Some(now_ms()), &options, asked)
     }
 

@@ -79,6 +79,11 @@ impl Home {
         self.state.join("known.json")
     }
 
+    /// Returns the place of a file of the configuration directory.
+    pub(crate) fn config_of(&self, name: &str) -> PathBuf {
+        self.config.join(name)
+    }
+
     /// Returns the place of the acceptance file.
     pub(crate) fn accept_file(&self) -> PathBuf {
         self.config.join("accept.json")

@@ -1,49 +1,37 @@
 //! Receipts: issuing one for a run, verifying one, and repeating its run.
 
+mod attach;
+mod enforcing;
+pub(crate) mod exchange;
+pub(crate) mod folder;
+mod issuing;
 mod repeat;
 mod show;
 
-use std::path::PathBuf;
-
-use kapsule_abi::{ErrorCode, guard};
-use kapsule_engine::Run;
+use kapsule_abi::ErrorCode;
 use kapsule_format::container::{self, Kind};
 use kapsule_format::hash;
-use kapsule_format::key::{SecretKey, Uses};
-use kapsule_format::package::Package;
-use kapsule_format::receipt::{Claim, Evidence, Issue, Receipt};
+use kapsule_format::receipt::Receipt;
 use kapsule_format::verify::{CheckResult, ReceiptOptions, Reexecution};
 
+pub(crate) use attach::{check_uses, is_large, with_entries};
+pub(crate) use enforcing::{PolicyArgs, read_acl, read_policy, read_registry};
+use issuing::evidence;
+pub(crate) use issuing::{IssueArgs, Issuer, Moment, issue};
 pub(crate) use repeat::{Repeated, repeat};
 pub(crate) use show::{diff, inspect};
 
 use crate::cli::Context;
+use crate::closure::{PackageArgs, Sources};
 use crate::error::{Done, Failure, Kind as FailureKind};
 use crate::execute::Engine;
-use crate::keystore::{self, KeyName, StoredIdentity};
-use crate::opening::{self, Files, TrustArgs, Verifier};
+use crate::opening::{self, Files, Verifier};
 use crate::ui::Ui;
 use crate::{files, words};
 
 /// Tells whether a file is meant to be a receipt.
 pub(crate) fn is_receipt(bytes: &[u8]) -> bool {
     container::is_kind(bytes, Kind::Receipt)
-}
-
-/// Receipt of a run; shared arguments of `run`.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct IssueArgs {
-    /// File for a receipt of the run, with package, input, output and audit bundle in it
-    #[arg(long, value_name = "FILE", conflicts_with = "batch")]
-    pub(crate) receipt: Option<PathBuf>,
-    /// Identity that signs the receipt; by default the only one of the key directory
-    #[arg(long, value_name = "NAME", requires = "receipt")]
-    key: Option<KeyName>,
-    /// Nonce that asks for this very run, 64 hex digits; it is the seed of `random` too, and by
-    /// default `--seed` or random
-    #[arg(long, value_name = "HEX", requires = "receipt", value_parser = decode_nonce)]
-    #[arg(conflicts_with = "seed")]
-    nonce: Option<Nonce>,
 }
 
 /// Nonce of a job.
@@ -53,127 +41,6 @@ pub(crate) struct Nonce(pub(crate) [u8; 32]);
 /// Reads a nonce of the command line.
 pub(crate) fn decode_nonce(text: &str) -> Result<Nonce, String> {
     hash::decode_hex(text).map(Nonce).map_err(|error| error.to_string())
-}
-
-/// What a receipt says of a run that has not happened yet.
-#[derive(Clone, Debug)]
-pub(crate) struct Moment {
-    /// Nonce of the job.
-    pub(crate) nonce: [u8; 32],
-    run_id: [u8; 16],
-    start_ms: u64,
-}
-
-impl Moment {
-    /// Begins a run now, with a random nonce unless there is one.
-    pub(crate) fn now(nonce: Option<[u8; 32]>) -> Result<Self, Failure> {
-        let nonce = match nonce {
-            Some(nonce) => nonce,
-            None => random()?,
-        };
-        Ok(Self { nonce, run_id: random()?, start_ms: opening::now_ms() })
-    }
-}
-
-/// Who issues the receipt of a run that has not happened yet.
-pub(crate) struct Issuer {
-    /// Whose keys sign.
-    pub(crate) signer: StoredIdentity,
-    /// Which run it will be.
-    pub(crate) moment: Moment,
-}
-
-impl IssueArgs {
-    /// Opens the key and chooses what is random, before the run; `None` where no receipt is asked
-    /// for.
-    pub(crate) fn issuer(
-        &self,
-        context: &Context,
-        trust: &TrustArgs,
-        seed: Option<[u8; 32]>,
-    ) -> Result<Option<Issuer>, Failure> {
-        if self.receipt.is_none() {
-            return Ok(None);
-        }
-        let keys = context.keys()?;
-        let name = match &self.key {
-            Some(name) => name.clone(),
-            None => only(keys.names()?)?,
-        };
-        let signer = keys.load(&name, &trust.identities.passphrase)?;
-        for key in &signer.keys {
-            keystore::refuse_test_key(key.secret.public(), trust.insecure_dev)?;
-            if guard!("cli.receipt.uses", key.uses != Uses::Sign) {
-                let message = "the receipt cannot be signed with this key";
-                let hint = "sign receipts with a key made by `kapsule key new NAME`";
-                let cause = format!("the key is for {} only", key.uses.names().join(", "));
-                return Err(Failure::new(ErrorCode::KeyFileForm, message, hint).cause(cause));
-            }
-        }
-        let moment = Moment::now(self.nonce.map(|nonce| nonce.0).or(seed))?;
-        Ok(Some(Issuer { signer, moment }))
-    }
-}
-
-/// Returns the only name of a key directory.
-fn only(names: Vec<KeyName>) -> Result<KeyName, Failure> {
-    let count = names.len();
-    match <[KeyName; 1]>::try_from(names) {
-        Ok([name]) => Ok(name),
-        Err(_) => {
-            let message = format!("--receipt needs a key, and the key directory holds {count}");
-            Err(Failure::usage(message, "name one with --key; `kapsule key new NAME` makes one"))
-        }
-    }
-}
-
-fn random<const N: usize>() -> Result<[u8; N], Failure> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| {
-        Failure::internal("no random numbers", "try again on a machine that gives them")
-            .cause(error)
-    })?;
-    Ok(bytes)
-}
-
-/// Makes and signs the receipt of a run.
-pub(crate) fn issue(
-    signer: &StoredIdentity,
-    moment: &Moment,
-    package: &Package,
-    input: &[u8],
-    run: &Run,
-) -> Result<(Claim, Vec<u8>), Failure> {
-    if guard!("cli.receipt.nested", !run.nested.is_empty()) {
-        let message = "this version makes no receipt of a run that calls other packages";
-        let hint = "run the packages one by one, each with a receipt of its own";
-        return Err(Failure::new(ErrorCode::VersionUnsupported, message, hint));
-    }
-    let evidence = evidence(input, run)?;
-    let issue = Issue {
-        issuer: signer.identity.clone(),
-        run_id: moment.run_id,
-        start_ms: moment.start_ms,
-        stop_ms: opening::now_ms().max(moment.start_ms),
-        package,
-    };
-    let refused = |error| {
-        let hint = "read less with each hostcall, or run without --receipt";
-        Failure::decode("the run does not fit a receipt", &error, hint)
-    };
-    let issued = kapsule_format::receipt::issue(&issue, &evidence).map_err(refused)?;
-    let claim = issued.claim().clone();
-    let secrets: Vec<&SecretKey> = signer.keys.iter().map(|key| &key.secret).collect();
-    Ok((claim, issued.sign(secrets).map_err(refused)?))
-}
-
-/// Returns what a run left behind, as a receipt needs it.
-fn evidence<'a>(input: &'a [u8], run: &'a Run) -> Result<Evidence<'a>, Failure> {
-    let (Some(transcript), Some(states)) = (&run.transcript, &run.states) else {
-        return Err(Failure::internal("the run left no evidence", "report this as a bug"));
-    };
-    let (first, last) = (&states.first, &states.last);
-    Ok(Evidence { transcript, first, last, input, output: &run.output })
 }
 
 /// What `verify` asks of a receipt alone.
@@ -186,28 +53,42 @@ pub(crate) struct ReceiptArgs {
     /// Repeat the run of the receipt too, for the check `reexec`, and require that it passes
     #[arg(long)]
     reexec: bool,
+    #[command(flatten)]
+    policies: PolicyArgs,
 }
 
 impl ReceiptArgs {
     /// Refuses arguments that mean nothing for a package.
     pub(crate) fn check_package(&self) -> Result<(), Failure> {
-        if self.nonce.is_some() || self.reexec {
+        if self.nonce.is_some() || self.reexec || !self.policies.is_empty() {
             let hint = "name a receipt; `kapsule run PACKAGE --receipt FILE` makes one";
-            return Err(Failure::usage("--nonce and --reexec are about receipts", hint));
+            let message = "--nonce, --reexec, --receipt-policy, --registry and --acl are about \
+                           receipts";
+            return Err(Failure::usage(message, hint));
         }
         Ok(())
     }
 
     /// Verifies a receipt and prints the report.
-    pub(crate) fn verify(&self, context: &Context, verifier: &Verifier<'_>, files: &Files) -> Done {
+    ///
+    /// A package that the receipt leaves out is looked for in `packages`.
+    pub(crate) fn verify(
+        &self,
+        context: &Context,
+        verifier: &Verifier<'_>,
+        packages: &PackageArgs,
+        files: &Files,
+    ) -> Done {
         let ui = &context.ui;
-        let mut asked =
-            ReceiptOptions { nonce: self.nonce.map(|nonce| nonce.0), reexecution: None };
+        let nonce = self.nonce.map(|nonce| nonce.0);
+        let mut asked = ReceiptOptions { nonce, ..ReceiptOptions::default() };
+        self.policies.apply(context, verifier, &mut asked)?;
         let mut report = verifier.receipt(files.bytes(), &asked, self.reexec);
         let contradicted =
             report.checks.iter().any(|check| matches!(check.result, CheckResult::Fail(_)));
         if self.reexec && !contradicted {
-            asked.reexecution = Some(reexecution(ui, verifier, files)?);
+            asked.reexecution =
+                Some(reexecution(ui, verifier, files, &packages.sources(context)?)?);
             report = verifier.receipt(files.bytes(), &asked, true);
         }
         if ui.json() {
@@ -225,8 +106,13 @@ impl ReceiptArgs {
 }
 
 /// Repeats the run of a receipt for a report.
-fn reexecution(ui: &Ui, verifier: &Verifier<'_>, files: &Files) -> Result<Reexecution, Failure> {
-    Ok(match repeat(ui, verifier, files, Engine::Auto) {
+fn reexecution(
+    ui: &Ui,
+    verifier: &Verifier<'_>,
+    files: &Files,
+    sources: &Sources,
+) -> Result<Reexecution, Failure> {
+    Ok(match repeat(ui, verifier, files, Engine::Auto, sources) {
         Ok(Repeated { difference: Some(difference), .. }) => {
             Reexecution { result: CheckResult::Fail(ErrorCode::ReplayDiverged), detail: difference }
         }

@@ -5,14 +5,18 @@ use std::path::Path;
 use kapsule_abi::{ErrorCode, guard};
 use kapsule_format::envelope::Envelope;
 use kapsule_format::hash;
-use kapsule_format::key::{Identity, Uses};
-use kapsule_format::trust::{CompanionName, Revoked, Role, Trust, TrustedKey, statement};
+use kapsule_format::key::{Identity, PublicLine, Uses};
+use kapsule_format::receipt_policy::Registry;
+use kapsule_format::trust::{self, CompanionName, Revoked, Role, Trust, TrustedKey, statement};
 
 use crate::error::Failure;
 use crate::files;
-use crate::keystore::{self, StoredIdentity};
+use crate::keystore::{self, KeyName, KeyStore, StoredIdentity};
 use crate::roots::{TrustFile, earlier};
 use crate::ui::Ui;
+
+/// Greatest size of a file of public lines in bytes; one of four suites takes about 3,000.
+const PUBLIC_FILE_BYTES_MAX: u64 = 16_384;
 
 /// Roles that a new trust file gives unless the caller says otherwise.
 pub(crate) const DEFAULT_ROLES: [Role; 2] = [Role::Author, Role::Publisher];
@@ -34,6 +38,8 @@ pub(crate) struct Change {
     pub(crate) revoked: Vec<Identity>,
     /// Last millisecond at which the file may be used.
     pub(crate) valid_until: Option<u64>,
+    /// Registries of receipt policies that are pinned, each in place of one of the same name.
+    pub(crate) registries: Vec<Registry>,
 }
 
 impl Change {
@@ -79,6 +85,13 @@ impl Change {
         if !self.roots.is_empty() {
             trust.root_keys = ascending(self.roots);
         }
+        for registry in self.registries {
+            let (root, size) = (registry.root(), registry.policies.len() as u64);
+            let (id, extensions) = (registry.id, Default::default());
+            trust.registries.retain(|known| known.id != id);
+            trust.registries.push(trust::Registry { id, root, size, extensions });
+        }
+        trust.registries.sort_by(|left, right| left.id.cmp(&right.id));
         trust.threshold = self.threshold.unwrap_or(trust.threshold);
         trust.valid_until = self.valid_until.unwrap_or(trust.valid_until);
         // The reader has the rules for names, globs and thresholds.
@@ -88,6 +101,14 @@ impl Change {
             Failure::decode("no trust file can say this", &error, hint)
         })
     }
+}
+
+/// Reads a role of the command line.
+pub(crate) fn decode_role(name: &str) -> Result<Role, String> {
+    Role::from_name(name).ok_or_else(|| {
+        let names: Vec<&str> = Role::ALL.iter().map(|role| role.name()).collect();
+        format!("roles are {}", names.join(", "))
+    })
 }
 
 fn ascending(mut identities: Vec<Identity>) -> Vec<Identity> {
@@ -163,4 +184,20 @@ fn keep(ui: &Ui, file: &TrustFile, target: &Path) -> Result<(), Failure> {
     };
     let companions: Vec<_> = file.companions.iter().filter_map(parse).collect();
     write_companions(ui, target, &companions)
+}
+
+/// Finds an identity: a path if the name has a slash or ends in `.pub`, else one of the home.
+pub(crate) fn find_identity(keys: &KeyStore, name: &str) -> Result<(String, Identity), Failure> {
+    if !name.contains('/') && !name.ends_with(".pub") {
+        let parsed: Result<KeyName, String> = name.parse();
+        let hint = "name a key of `kapsule key list`, or the path of a `.pub` file";
+        let parsed = parsed
+            .map_err(|cause| Failure::usage(format!("{name:?} names no key"), hint).cause(cause))?;
+        return Ok((name.to_owned(), keys.look(&parsed)?.identity));
+    }
+    let bytes = files::read(Path::new(name), "public key", PUBLIC_FILE_BYTES_MAX)?;
+    PublicLine::decode_identity(&String::from_utf8_lossy(&bytes)).map_err(|error| {
+        let hint = "name a file as `kapsule key new` or `kapsule key export` writes it";
+        Failure::decode(format!("{name} is no public identity"), &error, hint)
+    })
 }

@@ -75,6 +75,23 @@ fn stage_receipts(bench: &Bench) {
     for name in ["hello.cap", "mine.cap", "theirs.cap"] {
         bench.ok(&[&run[..], &[name]].concat());
     }
+    let nightly = "id = \"nightly\"\nversion = \"1\"\nrules = { outcomes = [\"completed\"] }\n";
+    bench.write("nightly.toml", nightly);
+    bench.ok(&["policy", "receipt", "nightly.toml", "-o", "nightly.json"]);
+    bench.ok(&["policy", "registry", "build", "nightly.json", "--id", "example"]);
+    bench.ok(&["policy", "acl", "alice", "bob.pub"]);
+    let trust = ["key", "trust", "alice", "--role", "issuer", "--role", "author"];
+    bench.ok(&[&trust[..], &["--registry", "registry.json"]].concat());
+    let under = ["--receipt-policy", "nightly.json"];
+    bench.ok(&[&run[..], &["hello.cap"], &under].concat());
+    bench.ok(&["manifest", "collect", "-q"]);
+    let described = ["described.cap", "--host", "host.json", "--toolchain", "toolchain.json"];
+    bench.ok(&[&run[..], &described].concat());
+    fs::create_dir(bench.path("receipts")).unwrap();
+    fs::copy(bench.path("mine.cap"), bench.path("receipts/mine.cap")).unwrap();
+    let split = ["receipt", "split", "hello.cap", "--to", "archive", "-o", "small.cap"];
+    bench.ok(&split);
+    bench.ok(&["receipt", "export", "hello.cap", "-o", "hello.dsse.json"]);
     let report = bench.ok(&["verify", "hello.cap", "--json"]).stdout;
     bench.write("report.json", report);
 }

@@ -1,6 +1,7 @@
 //! The command as people use it: arguments in, streams, files and exit codes out.
 #![expect(clippy::unwrap_used, reason = "helpers that cannot go on fail the test that calls them")]
 
+mod audits;
 mod batches;
 mod capsules;
 mod codecache;
@@ -16,6 +17,8 @@ mod packages;
 mod passphrases;
 mod policies;
 mod proofs;
+mod receipt_files;
+mod receipt_policies;
 mod receipts;
 mod reference;
 mod replays;

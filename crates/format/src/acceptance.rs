@@ -9,10 +9,11 @@ use alloc::vec::Vec;
 
 use kapsule_abi::{ErrorCode, guard};
 
+use crate::hash::sha256;
 use crate::json::{self, Fields, Value};
 use crate::key::Suite;
 use crate::text::is_ascending;
-use crate::verify::{CheckName, Level, Options};
+use crate::verify::{CheckName, Level, Options, ReceiptOptions};
 use crate::{DecodeError, Digest};
 
 /// Value of `schema` in an acceptance file.
@@ -164,6 +165,25 @@ impl Acceptance {
         let members = optional.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let fixed = [("level", self.level.name().into()), ("schema", SCHEMA.into())];
         json::encode(&Value::object(members.chain(fixed)))
+    }
+
+    /// Puts what the file demands of a receipt alone into the options of a verifier.
+    pub fn apply_to_receipt(&self, asked: &mut ReceiptOptions) {
+        asked.allowed_policies = self.policies.clone();
+    }
+
+    /// Tells whether this is the access list that the file pins, if it pins one.
+    ///
+    /// # Errors
+    /// E117 for another one.
+    pub fn check_acl(&self, bytes: &[u8]) -> Result<(), DecodeError> {
+        let found = sha256(bytes);
+        let other = self.acl.is_some_and(|pin| pin != found);
+        if guard!("format.accept.acl", other) {
+            let detail = format!("the access list has the SHA-256 {found}, pinned is another one");
+            return Err(DecodeError::new(ErrorCode::TrustPinMismatch, detail));
+        }
+        Ok(())
     }
 
     /// Puts what the file demands of a package into the options of a verifier; the level stays.

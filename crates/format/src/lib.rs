@@ -29,7 +29,7 @@
 //! | encodings | [`cbor`], [`json`], [`klog`], [`container`] |
 //! | keys, what they sign, who may read | [`key`], [`envelope`], [`stanza`], `encrypt` |
 //! | documents | [`manifest`], [`policy`], [`package`], [`transcript`], [`receipt`], [`capsule`] |
-//! | the verifier's own documents | [`trust`], [`acceptance`], [`known`] |
+//! | the verifier's own documents | [`trust`], [`acceptance`], [`known`], [`receipt_policy`] |
 //! | verdicts on a package or a receipt | [`verify`] |
 //!
 //! # Invariants
@@ -76,6 +76,7 @@ pub mod manifest;
 pub mod package;
 pub mod policy;
 pub mod receipt;
+pub mod receipt_policy;
 pub mod stanza;
 pub mod storage;
 mod text;

@@ -159,6 +159,12 @@ pub const TRUST_COMPANIONS_MAX: usize = 64;
 /// Chosen: as many as an access list has.
 pub const KNOWN_ITEMS_MAX: usize = 65_536;
 
+/// Greatest number of policies in a registry.
+pub const REGISTRY_POLICIES_MAX: usize = 65_536;
+
+/// Greatest number of entries in an access list.
+pub const ACL_ENTRIES_MAX: usize = 65_536;
+
 /// One line of the table of limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -257,8 +263,8 @@ pub const TABLE: &[Limit] = &[
     fixed("note", 1 << 16, "bytes"),
     fixed("note lines", 32, "lines"),
     fixed("log proof", 131_072, "bytes"),
-    fixed("registry policies", 65_536, "entries"),
-    fixed("access list", 65_536, "entries"),
+    fixed("registry policies", REGISTRY_POLICIES_MAX as u64, "entries"),
+    fixed("access list", ACL_ENTRIES_MAX as u64, "entries"),
     fixed("trust keys", TRUST_KEYS_MAX as u64, "keys"),
     fixed("trust companions", TRUST_COMPANIONS_MAX as u64, "files"),
     fixed("known items", KNOWN_ITEMS_MAX as u64, "entries per list"),

@@ -10,6 +10,7 @@ mod exec;
 mod facts;
 mod file;
 mod issue;
+mod manifests;
 mod parts;
 mod statement;
 
@@ -18,8 +19,14 @@ pub use checkpoint::{Checkpoint, CheckpointKind, read_checkpoints, root, write_c
 pub use claim::Claim;
 pub use exec::{Counted, ExecBody, ExecHash, Sized};
 pub use facts::{Difference, differences};
-pub use file::{Blobs, Ignored, PACKAGE, Receipt};
-pub use issue::{Evidence, Issue, Issued, OUTPUT, exec_body, issue};
+pub use file::{
+    BUNDLE, Blobs, Ignored, MANIFEST_SIGNATURES, PACKAGE, POLICY_PROOF, RECEIPT_POLICY, Receipt,
+};
+pub use issue::{Evidence, Extras, Issue, Issued, OUTPUT, exec_body, issue, vouch};
+pub use manifests::{
+    Cpu, Gpu, HOST, HostManifest, Lockfile, MANIFESTS_PREDICATE, SELF_REPORTED, TOOLCHAIN,
+    ToolchainManifest, UsedTool,
+};
 pub use parts::{Anchor, BundleRef, Context, Events, Job, PolicyRef, PublicOutput, TraceSpec};
 pub use statement::{PREDICATE, Statement, StatementHash, outcome_name, trace_spec_hash};
 

@@ -16,7 +16,7 @@ pub use checks::{ClosureFinding, Options, load, package};
 pub use receipt::{ReceiptOptions, Reexecution, receipt};
 pub use report::{
     Artefact, CapsuleFacts, Check, CheckName, CheckResult, Facts, Level, ReceiptFacts, Report,
-    SignatureFact, SignatureState,
+    RuleFact, SignatureFact, SignatureState,
 };
 
 /// A value whose structure holds and whose signatures nobody has looked at.

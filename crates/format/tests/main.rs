@@ -12,6 +12,8 @@ mod package;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
+mod receipt_rules;
+#[cfg(test)]
 mod storage;
 #[cfg(test)]
 mod syntaxes;

@@ -18,6 +18,7 @@ mod klog;
 mod package;
 mod policy;
 mod receipt;
+mod receipt_policy;
 mod storage;
 mod transcript;
 mod tree;
@@ -49,6 +50,7 @@ const GROUPS: &[Group] = &[
     Group { name: "mod", judge: package::judge },
     Group { name: "policy", judge: policy::judge },
     Group { name: "receipt", judge: receipt::judge },
+    Group { name: "receipt-policy", judge: receipt_policy::judge },
     Group { name: "rjson", judge: json::judge },
     Group { name: "storage", judge: storage::judge },
     Group { name: "transcript", judge: transcript::judge },

@@ -13,7 +13,7 @@ use kapsule_format::hash::sha256;
 use kapsule_format::key::{Identity, SecretKey, Suite};
 use kapsule_format::package::{Package, PackageBuilder};
 use kapsule_format::receipt::{
-    Bundle, Claim, Evidence, Issue, Receipt, SignatureName, exec_body, issue,
+    Bundle, Claim, Evidence, Extras, Issue, Receipt, SignatureName, exec_body, issue,
 };
 use kapsule_format::transcript::input_commitment;
 use kapsule_format::verify::{
@@ -137,6 +137,7 @@ pub fn sample(story: &Story, backend: Backend) -> Sample {
         start_ms: 1_767_225_600_000,
         stop_ms: 1_767_225_600_004,
         package: &package,
+        extras: Extras::default(),
     };
     let issued = issue(&issue_of, &evidence).expect("the records are short");
     let bytes = issued.sign([&key]).expect("the names are those of a receipt");
@@ -174,7 +175,7 @@ pub fn examine(bytes: &[u8]) -> Report {
         insecure_dev: true,
         ..Options::default()
     };
-    let asked = ReceiptOptions { nonce: Some(NONCE), reexecution: None };
+    let asked = ReceiptOptions { nonce: Some(NONCE), ..ReceiptOptions::default() };
     verify::receipt(bytes, None, None, &options, &asked)
 }
 

@@ -155,7 +155,7 @@ fn trusted_report(bytes: &[u8]) -> verify::Report {
     let trust = Trust { keys: vec![entry], ..Trust::first(vec![identity]) };
     let options =
         Options { insecure_dev: true, required: Level::PolicyEnforced, ..Options::default() };
-    let asked = ReceiptOptions { nonce: Some(NONCE), reexecution: None };
+    let asked = ReceiptOptions { nonce: Some(NONCE), ..ReceiptOptions::default() };
     verify::receipt(bytes, Some(&trust), Some(1), &options, &asked)
 }
 

@@ -12,14 +12,15 @@ use serde_json::json;
 use super::key::decode_suite;
 use crate::cli::Context;
 use crate::error::{Done, Failure};
-use crate::files;
 use crate::opening::decode_level;
 use crate::roots::TrustFile;
+use crate::{files, receipts};
 
 const EXAMPLES: &str = "\
 Examples:
   kapsule accept --pin trust.json
   kapsule accept --level policy-enforced --demand proof --min-signers 2 -o strict.json
+  kapsule accept --receipt-policy nightly.json --pin-acl acl.json -o receipts.json
   kapsule accept --level proof-only --suite ed25519 --suite mldsa44 -o -";
 
 /// Writes an acceptance file: what you demand before a package is accepted
@@ -44,6 +45,12 @@ pub(crate) struct Args {
     /// Trust file to pin
     #[arg(long, value_name = "FILE")]
     pin: Option<PathBuf>,
+    /// Access list to pin
+    #[arg(long, value_name = "FILE")]
+    pin_acl: Option<PathBuf>,
+    /// Receipt policy that receipts may submit to; may be repeated, by default any
+    #[arg(long = "receipt-policy", value_name = "FILE")]
+    policies: Vec<PathBuf>,
     /// How many distinct trusted identities must have signed; 1 by default
     #[arg(long, value_name = "N")]
     min_signers: Option<u64>,
@@ -59,11 +66,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Done {
-    files::check_writable(&args.output)?;
-    if context.ui.json() && files::is_dash(&args.output) {
-        let hint = "name a file with -o";
-        return Err(Failure::usage("--json and `-o -` both need stdout", hint));
-    }
+    files::check_result(&context.ui, &args.output)?;
     let mut acceptance = Acceptance::of(args.level);
     acceptance.require = some_sorted(&args.demanded);
     acceptance.suites = some_sorted(&args.suites);
@@ -74,6 +77,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
         file.trust()?;
         acceptance.trust = Some(sha256(&file.bytes));
     }
+    if let Some(path) = &args.pin_acl {
+        acceptance.acl = Some(sha256(&receipts::read_acl(path)?.0));
+    }
+    let policies = args.policies.iter().map(|path| Ok(receipts::read_policy(path)?.sha256()));
+    acceptance.policies = some_sorted(&policies.collect::<Result<Vec<_>, Failure>>()?);
     let bytes = acceptance.encode();
     // The reader has the rules for the names of checks.
     Acceptance::decode(&bytes).map_err(|error| {

@@ -1,5 +1,9 @@
 //! `kapsule policy`
 
+mod acl;
+mod receipt;
+mod registry;
+
 use std::path::PathBuf;
 
 use kapsule_format::package::Package;
@@ -24,11 +28,15 @@ Examples:
   kapsule policy show hello.mod
   kapsule policy show hello.mod > policy.json";
 
-/// Shows what a package asks for and what this host would let it do
+/// Shows what a package may do, and keeps the rules for receipts
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Explain(ExplainArgs),
     Show(ShowArgs),
+    Receipt(receipt::Args),
+    #[command(subcommand)]
+    Registry(registry::Command),
+    Acl(acl::Args),
 }
 
 /// Explains the policy that a run would have here
@@ -59,6 +67,9 @@ pub(super) fn run(context: &Context, command: &Command) -> Done {
     match command {
         Command::Explain(args) => explain(context, args),
         Command::Show(args) => show(context, args),
+        Command::Receipt(args) => receipt::run(context, args),
+        Command::Registry(command) => registry::run(context, command),
+        Command::Acl(args) => acl::run(context, args),
     }
 }
 

@@ -1,15 +1,24 @@
 //! `kapsule receipt`
 
+mod exchange;
+mod folder;
+mod split;
+
 use std::path::PathBuf;
 
 use crate::cli::Context;
 use crate::error::Done;
 use crate::{files, receipts};
 
-/// Compares receipts
+/// Compares, lists and exchanges receipts
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Diff(DiffArgs),
+    List(folder::ListArgs),
+    Stats(folder::StatsArgs),
+    Export(exchange::ExportArgs),
+    Import(exchange::ImportArgs),
+    Split(split::Args),
 }
 
 const EXAMPLES: &str = "\
@@ -34,7 +43,17 @@ pub(crate) struct DiffArgs {
 }
 
 pub(super) fn run(context: &Context, command: &Command) -> Done {
-    let Command::Diff(args) = command;
+    match command {
+        Command::Diff(args) => diff(context, args),
+        Command::List(args) => folder::list(context, args),
+        Command::Stats(args) => folder::stats(context, args),
+        Command::Export(args) => exchange::export(context, args),
+        Command::Import(args) => exchange::import(context, args),
+        Command::Split(args) => split::run(context, args),
+    }
+}
+
+fn diff(context: &Context, args: &DiffArgs) -> Done {
     files::check_one_stdin(&[Some(&args.left), Some(&args.right)])?;
     let (left, right) = (receipts::read(&args.left)?, receipts::read(&args.right)?);
     let (left, right) = (receipts::decode(&left)?, receipts::decode(&right)?);

@@ -7,6 +7,7 @@ use kapsule_format::transcript::Transcript;
 use serde_json::json;
 
 use crate::cli::Context;
+use crate::closure::PackageArgs;
 use crate::error::{Done, Failure};
 use crate::execute::{self, Engine, Replayed, States};
 use crate::files::{self, INPUT_BYTES_MAX};
@@ -22,8 +23,9 @@ Examples:
   kapsule replay hello.mod hello.transcript --json
   kapsule replay hello.cap --engine wasmi
 
-A receipt holds the package, the input and the recorded answers, so nothing else is named with it;
-the checkpoints and the execution hash are compared too.";
+A receipt holds the package, the input and the recorded answers, so nothing else is named with it,
+unless its package was left out: that is taken from --dep or the package directory.
+The checkpoints and the execution hash are compared too.";
 
 /// Greatest transcript in bytes: twice what a run may record, for the framing.
 const TRANSCRIPT_BYTES_MAX: u64 = 2 * kapsule_engine::TRANSCRIPT_BYTES_DEFAULT;
@@ -49,6 +51,8 @@ pub(crate) struct Args {
     input: Option<PathBuf>,
     #[command(flatten)]
     trust: TrustArgs,
+    #[command(flatten)]
+    packages: PackageArgs,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Done {
@@ -104,7 +108,8 @@ fn repeat(context: &Context, args: &Args, files: &Files) -> Done {
     let (ui, name) = (&context.ui, files.name());
     let verifier = args.trust.verifier()?;
     let progress = ui.begin(&format!("repeating the run of {name}"));
-    let repeated = receipts::repeat(ui, &verifier, files, args.engine)?;
+    let repeated =
+        receipts::repeat(ui, &verifier, files, args.engine, &args.packages.sources(context)?)?;
     progress.end(&format!("repeated in {} ms", repeated.elapsed.as_millis()));
     let end = &repeated.transcript.end;
     if ui.json() {

@@ -30,6 +30,7 @@ Examples:
   kapsule run hello.mod --trust trust.json --policy policy.json
   kapsule run hello.mod --storage state --net localhost:8080
   kapsule run hello.mod --input name.txt --receipt hello.cap --key alice
+  kapsule run hello.mod --receipt hello.cap --key alice --receipt-policy nightly.json --no-package
   kapsule run hello.mod --batch names --output-dir greetings --jobs 2
 
 Verification comes first: a package with a wrong hash, form or signature never runs.
@@ -177,9 +178,10 @@ fn write_receipt(
     let (Some(issuer), Some(path)) = (subject.issuer, &args.issue.receipt) else {
         return Ok(None);
     };
-    let Issuer { signer, moment } = issuer;
+    let Issuer { signer, moment, extras, voucher } = issuer;
+    let besides = (extras, voucher.as_ref());
     let (package, input) = (&subject.session.opened.package, subject.session.request.input);
-    let (claim, bytes) = receipts::issue(signer, moment, package, input, run)?;
+    let (claim, bytes) = receipts::issue(signer, moment, besides, package, input, run)?;
     files::write(ui, path, &bytes)?;
     let id = claim.id();
     ui.say(&format!("receipt {id} of {} bytes", grouped(bytes.len() as u64)));

@@ -1,9 +1,9 @@
 //! `kapsule key trust`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use kapsule_format::hash::sha256;
-use kapsule_format::key::{Identity, PublicLine};
+use kapsule_format::key::Identity;
 use kapsule_format::trust::Role;
 use serde_json::json;
 
@@ -12,8 +12,8 @@ use crate::error::{Done, Failure};
 use crate::keystore::{KeyName, KeyStore};
 use crate::passphrase::PassphraseArgs;
 use crate::roots::TrustFile;
-use crate::trustfile::{self, Change};
-use crate::{files, opening};
+use crate::trustfile::{self, Change, decode_role, find_identity};
+use crate::{files, opening, receipts};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,13 +23,11 @@ Examples:
   kapsule key trust bob.pub --extends trust.json --sign alice -o trust.json
   kapsule key trust --extends trust.json --revoke bob --sign alice -o trust.json
   kapsule key trust bob.pub -o -
+  kapsule key trust alice --role issuer --registry registry.json -o roots.json
 
 A successor is signed by as many root identities of the file before as that demands. The file before
 is kept as `trust.json.N` with its signatures; hand all of them on together. Others add their
 signatures with `kapsule sign trust.json --key NAME`.";
-
-/// Greatest size of a file of public lines in bytes; one of four suites takes about 3,000.
-const PUBLIC_FILE_BYTES_MAX: u64 = 16_384;
 
 /// Writes a trust file that lists keys, or the successor of one
 ///
@@ -69,6 +67,9 @@ pub(crate) struct Args {
     /// Last moment at which the file may be used, in ms since 1970; 0 for no bound
     #[arg(long, value_name = "MS")]
     valid_until: Option<u64>,
+    /// Registry of receipt policies to pin, by its root and size; may be repeated
+    #[arg(long = "registry", value_name = "FILE")]
+    registries: Vec<PathBuf>,
     /// Name of an identity of the home that signs the file; may be repeated
     #[arg(long = "sign", value_name = "NAME")]
     signers: Vec<KeyName>,
@@ -79,20 +80,9 @@ pub(crate) struct Args {
     output: PathBuf,
 }
 
-fn decode_role(name: &str) -> Result<Role, String> {
-    Role::from_name(name).ok_or_else(|| {
-        let names: Vec<&str> = Role::ALL.iter().map(|role| role.name()).collect();
-        format!("roles are {}", names.join(", "))
-    })
-}
-
 pub(super) fn run(context: &Context, args: &Args) -> Done {
-    files::check_writable(&args.output)?;
+    files::check_result(&context.ui, &args.output)?;
     let (ui, to_stdout) = (&context.ui, files::is_dash(&args.output));
-    if ui.json() && to_stdout {
-        let hint = "name a file with -o";
-        return Err(Failure::usage("--json and `-o -` both need stdout", hint));
-    }
     if to_stdout && (args.extends.is_some() || !args.signers.is_empty()) {
         let hint = "name a file with -o; signatures and earlier files are put beside it";
         return Err(Failure::usage("a signed trust file is several files", hint));
@@ -138,11 +128,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
 
 fn change(args: &Args, keys: &KeyStore) -> Result<Change, Failure> {
     let all = |names: &[String]| -> Result<Vec<(String, Identity)>, Failure> {
-        names.iter().map(|name| find(keys, name)).collect()
+        names.iter().map(|name| find_identity(keys, name)).collect()
     };
     let identities = |names| -> Result<Vec<Identity>, Failure> {
         Ok(all(names)?.into_iter().map(|(_, identity)| identity).collect())
     };
+    let registries = args.registries.iter().map(|path| receipts::read_registry(path));
     Ok(Change {
         listed: all(&args.keys)?,
         packages: args.packages.clone(),
@@ -151,21 +142,6 @@ fn change(args: &Args, keys: &KeyStore) -> Result<Change, Failure> {
         threshold: args.threshold,
         revoked: identities(&args.revoked)?,
         valid_until: args.valid_until,
-    })
-}
-
-/// Finds an identity: a path if the name has a slash or ends in `.pub`, else one of the home.
-fn find(keys: &KeyStore, name: &str) -> Result<(String, Identity), Failure> {
-    if !name.contains('/') && !name.ends_with(".pub") {
-        let parsed: Result<KeyName, String> = name.parse();
-        let hint = "name a key of `kapsule key list`, or the path of a `.pub` file";
-        let parsed = parsed
-            .map_err(|cause| Failure::usage(format!("{name:?} names no key"), hint).cause(cause))?;
-        return Ok((name.to_owned(), keys.look(&parsed)?.identity));
-    }
-    let bytes = files::read(Path::new(name), "public key", PUBLIC_FILE_BYTES_MAX)?;
-    PublicLine::decode_identity(&String::from_utf8_lossy(&bytes)).map_err(|error| {
-        let hint = "name a file as `kapsule key new` or `kapsule key export` writes it";
-        Failure::decode(format!("{name} is no public identity"), &error, hint)
+        registries: registries.collect::<Result<_, Failure>>()?,
     })
 }

@@ -20,6 +20,7 @@ Examples:
   kapsule verify caller.mod --dep callee.mod --require audit-ready --trust trust.json
   kapsule verify hello.cap
   kapsule verify hello.cap --reexec --json
+  kapsule verify hello.cap --receipt-policy nightly.json --registry registry.json --acl acl.json
   kapsule verify hello.kapsule
   kapsule verify hello.mod --json
 
@@ -52,7 +53,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let verifier = args.trust.verifier()?;
     let files = Files::read(&args.package)?;
     if receipts::is_receipt(files.bytes()) {
-        return args.receipt.verify(context, &verifier, &files);
+        return args.receipt.verify(context, &verifier, &args.packages, &files);
     }
     args.receipt.check_package()?;
     if capsules::is_capsule(files.bytes()) {

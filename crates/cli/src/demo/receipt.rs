@@ -1,10 +1,11 @@
 //! The receipt of the run of trust: issued, verified, and its run repeated.
 
 use kapsule_engine::Backend;
-use kapsule_format::receipt::ReceiptId;
+use kapsule_format::receipt::{Extras, ReceiptId};
 use kapsule_format::verify::{CheckResult, ReceiptOptions, Reexecution, Report};
 
 use super::{Stage, broken};
+use crate::closure::Sources;
 use crate::error::Failure;
 use crate::execute::{Engine, Ran};
 use crate::files;
@@ -34,8 +35,14 @@ impl Stage<'_> {
     ) -> Result<Receipted, Failure> {
         let progress = self.ui.begin("issuing a receipt");
         let (_, opened) = self.open("trust.mod")?;
-        let (claim, bytes) =
-            receipts::issue(&self.author, moment, &opened.package, input, &ran.run)?;
+        let (claim, bytes) = receipts::issue(
+            &self.author,
+            moment,
+            (&Extras::default(), None),
+            &opened.package,
+            input,
+            &ran.run,
+        )?;
         let path = self.path("trust.cap");
         files::write(self.ui, &path, &bytes)?;
         let verifier = self.trust.verifier()?;
@@ -44,14 +51,16 @@ impl Stage<'_> {
             Backend::Wasmi => Engine::Jit,
             Backend::Jit => Engine::Wasmi,
         };
-        let repeated = receipts::repeat(self.ui, &verifier, &files, engine)?;
+        let sources = Sources::default();
+        let repeated = receipts::repeat(self.ui, &verifier, &files, engine, &sources)?;
         if let Some(difference) = repeated.difference {
             return Err(broken("the receipt of a run is not what happened").cause(difference));
         }
         let backend = repeated.backend;
         let detail = format!("identical on {backend}");
         let reexecution = Some(Reexecution { result: CheckResult::Pass, detail });
-        let asked = ReceiptOptions { nonce: Some(moment.nonce), reexecution };
+        let asked =
+            ReceiptOptions { nonce: Some(moment.nonce), reexecution, ..ReceiptOptions::default() };
         let report = verifier.receipt(files.bytes(), &asked, true);
         progress.end("trust.cap is issued and verified, and its run repeated");
         Ok(Receipted { id: claim.id(), bytes: bytes.len(), report, backend })

@@ -9,6 +9,7 @@ use kapsule_format::transcript::{Transcript, input_commitment};
 use kapsule_format::verify::ReceiptOptions;
 
 use super::{decode, evidence};
+use crate::closure::Sources;
 use crate::error::Failure;
 use crate::execute::{self, Engine, States};
 use crate::interrupt;
@@ -37,9 +38,10 @@ pub(crate) fn repeat(
     verifier: &Verifier<'_>,
     files: &Files,
     engine: Engine,
+    sources: &Sources,
 ) -> Result<Repeated, Failure> {
     let name = files.name();
-    let report = verifier.receipt(files.bytes(), &ReceiptOptions::default(), false);
+    let report = verifier.receipt_to_repeat(files.bytes(), &ReceiptOptions::default(), &[]);
     if !report.is_accepted() {
         return Err(opening::rejected(&name, &report));
     }
@@ -51,7 +53,7 @@ pub(crate) fn repeat(
         return Err(Failure::new(ErrorCode::VersionUnsupported, message, hint));
     }
     let transcript = transcript(&name, &receipt)?;
-    let package = package(&name, &receipt)?;
+    let package = package(&name, &receipt, sources)?;
     // A receipt asks for its package by hash, whatever versions there are by now.
     let asked = Asked { hash: Some(claim.exec.capsule_hash), ..Asked::default() };
     let opened = verifier.open(&package, asked)?;
@@ -111,14 +113,16 @@ fn transcript(name: &str, receipt: &Receipt<'_>) -> Result<Transcript, Failure> 
     made.map_err(refused)?.ok_or_else(|| absent("the bundle lacks policy or transcript"))
 }
 
-fn package(name: &str, receipt: &Receipt<'_>) -> Result<Files, Failure> {
-    match receipt.package() {
-        Some(bytes) => Ok(Files::inside(name, kapsule_format::receipt::PACKAGE, bytes)),
-        None => {
-            let hint = "get the receipt with its package; it may have been taken out";
-            let message = format!("{name} cannot be repeated");
-            Err(Failure::new(ErrorCode::EntryAbsent, message, hint)
-                .cause("package.mod is not here"))
-        }
+/// Takes the package out of the receipt, or looks for it where packages are.
+fn package(name: &str, receipt: &Receipt<'_>, sources: &Sources) -> Result<Files, Failure> {
+    if let Some(bytes) = receipt.package() {
+        return Ok(Files::inside(name, kapsule_format::receipt::PACKAGE, bytes));
     }
+    let id = receipt.claim().exec.capsule_hash;
+    sources.get(&id)?.ok_or_else(|| {
+        let hint = "name the package with `--dep FILE`, or keep it with `kapsule package add FILE`";
+        let message = format!("{name} cannot be repeated");
+        Failure::new(ErrorCode::EntryAbsent, message, hint)
+            .cause(format!("it holds no package, and {id} is not among the packages here"))
+    })
 }

@@ -34,6 +34,16 @@ fn derived(report: &Report) -> String {
     rows.push(("signers", list(known.signers.iter().map(ToString::to_string).collect())));
     let unknown = known.unknown_signers.iter().map(ToString::to_string).collect();
     rows.push(("unknown keys", list(unknown)));
+    let rules = known.receipt.iter().flat_map(|receipt| &receipt.rules);
+    let rules = rules.map(|rule| {
+        let code = rule.result.code().map(|code| format!(" {code}")).unwrap_or_default();
+        let detail = match rule.detail.as_str() {
+            "" => String::new(),
+            detail => format!(": {detail}"),
+        };
+        ("rule", plain(&format!("{} {}{code}{detail}", rule.name, rule.result.name())))
+    });
+    rows.extend(rules);
     let aside = |entry: &kapsule_format::receipt::Ignored| {
         ("set aside", plain(&format!("{}: {}", entry.name, entry.code)))
     };

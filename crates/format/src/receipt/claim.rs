@@ -11,7 +11,7 @@ use super::exec::ExecBody;
 use super::parts::{
     Anchor, BundleRef, Context, Events, Job, PolicyRef, PublicOutput, TraceSpec, ascending, bounded,
 };
-use super::{PACKAGE, ReceiptId};
+use super::{HOST, PACKAGE, RECEIPT_POLICY, ReceiptId, TOOLCHAIN};
 use crate::cbor::{self, Fields, Value};
 use crate::container::{self, EntryRef, Kind};
 use crate::hash::sha256;
@@ -25,7 +25,7 @@ const EXEC: u64 = 1;
 const RUN: u64 = 2;
 
 /// Bound entries that a claim may list, besides those below `x/`.
-const BOUND: [&str; 5] = ["events.jsonl", "host.json", PACKAGE, "policy.json", "toolchain.json"];
+const BOUND: [&str; 5] = ["events.jsonl", HOST, PACKAGE, RECEIPT_POLICY, TOOLCHAIN];
 
 /// What the issuer says about one run of a package; all of it is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +137,12 @@ impl Claim {
         let listed = self.entries.iter().any(|entry| entry.name == "events.jsonl");
         if guard!("format.receipt.events_listed", none == listed) {
             return conflict("events.jsonl is listed exactly where there are events".into());
+        }
+        let document = self.entries.iter().find(|entry| entry.name == RECEIPT_POLICY);
+        let named = self.policy.as_ref().map(|policy| policy.sha256);
+        let agrees = document.is_none_or(|document| named == Some(document.sha256));
+        if guard!("format.receipt.policy_listed", !agrees) {
+            return conflict("policy.json is another file than the receipt policy of key 5".into());
         }
         let genesis = Events::none(&self.job.run_id);
         if guard!("format.receipt.events_genesis", none && self.events != genesis) {

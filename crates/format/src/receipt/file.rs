@@ -15,8 +15,17 @@ use crate::{DecodeError, text};
 /// Bound entry with the package that ran.
 pub const PACKAGE: &str = "package.mod";
 
+/// Bound entry with the receipt policy.
+pub const RECEIPT_POLICY: &str = "policy.json";
+
+/// Attached entry with the proof that a registry includes the receipt policy.
+pub const POLICY_PROOF: &str = "policy-proof.cbor";
+
+/// Prefix of the attached envelopes over the manifests.
+pub const MANIFEST_SIGNATURES: &str = "msig/";
+
 /// Attached entry with the audit bundle.
-pub(super) const BUNDLE: &str = "audit.bundle";
+pub const BUNDLE: &str = "audit.bundle";
 
 /// An attached entry that was set aside, and why.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,7 +67,8 @@ impl<'a> Receipt<'a> {
         if self.claim.entries.iter().any(|entry| entry.name == name) {
             return Ok(());
         }
-        let folder = [SIGNATURES, "msig/"].into_iter().find(|folder| name.starts_with(folder));
+        let folder =
+            [SIGNATURES, MANIFEST_SIGNATURES].into_iter().find(|folder| name.starts_with(folder));
         if let Some(folder) = folder {
             if guard!("format.receipt.signature_name", SignatureName::parse(name, folder).is_none())
             {
@@ -86,6 +96,21 @@ impl<'a> Receipt<'a> {
         &self.container
     }
 
+    /// Returns the envelopes over the manifests, in order of the names.
+    pub fn manifest_envelopes(&self) -> impl Iterator<Item = (SignatureName, &'a [u8])> + '_ {
+        self.container.below(MANIFEST_SIGNATURES).filter_map(|entry| {
+            let name = SignatureName::parse(entry.name, MANIFEST_SIGNATURES)?;
+            Some((name, entry.bytes))
+        })
+    }
+
+    /// Returns the bytes of a bound entry, if the claim binds it and the file holds it.
+    #[must_use]
+    pub fn bound(&self, name: &str) -> Option<&'a [u8]> {
+        let bound = self.claim.entries.iter().any(|entry| entry.name == name);
+        self.container.get(name).filter(|_| bound)
+    }
+
     /// Checks every bound entry that is there.
     ///
     /// # Errors
@@ -106,8 +131,7 @@ impl<'a> Receipt<'a> {
     /// Returns the bytes of the package that ran, if the receipt binds and holds it.
     #[must_use]
     pub fn package(&self) -> Option<&'a [u8]> {
-        let bound = self.claim.entries.iter().any(|entry| entry.name == PACKAGE);
-        self.container.get(PACKAGE).filter(|_| bound)
+        self.bound(PACKAGE)
     }
 
     /// Returns the attached audit bundle, which the claim names by its digest.
@@ -137,7 +161,9 @@ impl<'a> Receipt<'a> {
         let bound = |name: &str| self.claim.entries.iter().any(|entry| entry.name == name);
         let names = self.container.entries().iter().skip(1).map(|entry| entry.name);
         names.filter(move |name| {
-            let read = name.starts_with(SIGNATURES) || name.starts_with(BLOBS) || *name == BUNDLE;
+            let below = [SIGNATURES, MANIFEST_SIGNATURES, BLOBS];
+            let read = below.iter().any(|folder| name.starts_with(folder))
+                || matches!(*name, BUNDLE | POLICY_PROOF);
             !bound(name) && !read
         })
     }
@@ -165,7 +191,7 @@ fn is_attached(name: &str) -> bool {
         rest.is_some_and(|(number, end)| text::is_number(number) && ends(end))
     };
     let is_blob = |digest: &str| text::is_hex(digest, 64, 64);
-    matches!(name, BUNDLE | "disclosed.cbor" | "policy-proof.cbor")
+    matches!(name, BUNDLE | POLICY_PROOF | "disclosed.cbor")
         || name.strip_prefix(container::BLOBS).is_some_and(is_blob)
         || numbered("proof/", |end| end == "cbor")
         || numbered("log/", |end| end == "tlog-proof")

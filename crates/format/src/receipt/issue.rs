@@ -1,6 +1,6 @@
 //! Making a receipt of a run.
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloc::{format, vec};
 
@@ -10,8 +10,9 @@ use super::bundle;
 use super::checkpoint::{self, Checkpoint, CheckpointKind};
 use super::claim::Claim;
 use super::exec::{Counted, ExecBody, Sized};
-use super::file::{BUNDLE, PACKAGE};
-use super::parts::{BundleRef, Context, Events, Job, PublicOutput, TraceSpec};
+use super::file::{BUNDLE, MANIFEST_SIGNATURES, PACKAGE, POLICY_PROOF, RECEIPT_POLICY};
+use super::manifests::{HOST, HostManifest, TOOLCHAIN, ToolchainManifest};
+use super::parts::{BundleRef, Context, Events, Job, PolicyRef, PublicOutput, TraceSpec};
 use super::statement::trace_spec_hash;
 use crate::DecodeError;
 use crate::container::{BLOBS, EntryRef, Kind, Writer};
@@ -19,6 +20,7 @@ use crate::envelope::{Envelope, SignatureName};
 use crate::hash::sha256;
 use crate::key::{Identity, SecretKey};
 use crate::package::Package;
+use crate::receipt_policy::{PolicyProof, ReceiptPolicy};
 use crate::transcript::{State, Transcript, ZERO_HEAD, input_commitment, next_head, root};
 
 /// Name of the public output of a run that completed with 0.
@@ -39,6 +41,21 @@ pub struct Evidence<'a> {
     pub output: &'a [u8],
 }
 
+/// What a receipt has besides the run.
+#[derive(Clone, Debug, Default)]
+pub struct Extras {
+    /// Whether the package is left out, for a verifier who has it.
+    pub without_package: bool,
+    /// Receipt policy that the issuer submits to, with the name of a track.
+    pub policy: Option<(ReceiptPolicy, String)>,
+    /// Proof that a registry includes the policy, as its keeper wrote it.
+    pub policy_proof: Option<PolicyProof>,
+    /// The machine.
+    pub host: Option<HostManifest>,
+    /// The tools.
+    pub toolchain: Option<ToolchainManifest>,
+}
+
 /// Who issues a receipt, for which run, and when.
 #[derive(Clone, Debug)]
 pub struct Issue<'a> {
@@ -52,13 +69,15 @@ pub struct Issue<'a> {
     pub stop_ms: u64,
     /// The package that ran.
     pub package: &'a Package,
+    /// What the receipt has besides.
+    pub extras: Extras,
 }
 
 /// A receipt before it is written.
 #[derive(Clone, Debug)]
 pub struct Issued {
     claim: Claim,
-    entries: Vec<(alloc::string::String, Vec<u8>)>,
+    entries: Vec<(String, Vec<u8>)>,
 }
 
 /// Makes the receipt of a run, with its package, audit bundle, input and output.
@@ -73,7 +92,8 @@ pub struct Issued {
 pub fn issue(issue: &Issue<'_>, evidence: &Evidence<'_>) -> Result<Issued, DecodeError> {
     let checkpoints = ends(evidence);
     let Evidence { transcript, input, output, .. } = *evidence;
-    let package = issue.package.encode();
+    let extras = &issue.extras;
+    let bound = bound_entries(issue);
     let bundle =
         bundle::write(&issue.run_id, &transcript.entries, &checkpoints, &transcript.header.policy)?;
     let completed = transcript.end.outcome == Outcome::Completed(0);
@@ -89,7 +109,12 @@ pub fn issue(issue: &Issue<'_>, evidence: &Evidence<'_>) -> Result<Issued, Decod
         },
         exec: exec_body(issue.package, evidence),
         trace_spec: TraceSpec::ends(),
-        policy: None,
+        policy: extras.policy.as_ref().map(|(policy, track)| PolicyRef {
+            id: policy.id.clone(),
+            version: policy.version.clone(),
+            sha256: policy.sha256(),
+            track: track.clone(),
+        }),
         anchors: Vec::new(),
         commitments: Vec::new(),
         context: Context {
@@ -101,17 +126,33 @@ pub fn issue(issue: &Issue<'_>, evidence: &Evidence<'_>) -> Result<Issued, Decod
         parents: Vec::new(),
         bundle: Some(BundleRef::of(&bundle)),
         proof_systems: Vec::new(),
-        entries: vec![EntryRef::of(PACKAGE, &package)],
+        entries: bound.iter().map(|(name, bytes)| EntryRef::of(name, bytes)).collect(),
         public_outputs: if completed { vec![public] } else { Vec::new() },
         extensions: Vec::new(),
     };
-    let mut issued = Issued { claim, entries: vec![(PACKAGE.to_string(), package)] };
+    let mut issued = Issued { claim, entries: bound };
     issued.attach(BUNDLE.to_string(), bundle);
+    if let Some(proof) = &extras.policy_proof {
+        issued.attach(POLICY_PROOF.to_string(), proof.encode());
+    }
     // A file of no bytes is known without being there.
     for blob in [input, output].into_iter().filter(|blob| !blob.is_empty()) {
         issued.attach(format!("{BLOBS}{}", sha256(blob)), blob.to_vec());
     }
     Ok(issued)
+}
+
+/// Returns the entries that the claim binds, ascending by name.
+fn bound_entries(issue: &Issue<'_>) -> Vec<(String, Vec<u8>)> {
+    let extras = &issue.extras;
+    let package = (!extras.without_package).then(|| issue.package.encode());
+    let entries = [
+        (HOST, extras.host.as_ref().map(HostManifest::encode)),
+        (PACKAGE, package),
+        (RECEIPT_POLICY, extras.policy.as_ref().map(|(policy, _)| policy.encode())),
+        (TOOLCHAIN, extras.toolchain.as_ref().map(ToolchainManifest::encode)),
+    ];
+    entries.into_iter().filter_map(|(name, bytes)| Some((name.to_string(), bytes?))).collect()
 }
 
 impl Issued {
@@ -121,7 +162,14 @@ impl Issued {
         &self.claim
     }
 
-    fn attach(&mut self, name: alloc::string::String, bytes: Vec<u8>) {
+    /// Vouches for the manifests of the run with these keys.
+    pub fn vouch<'s>(&mut self, secrets: impl IntoIterator<Item = &'s SecretKey>) {
+        for (name, bytes) in vouch(&self.claim, secrets) {
+            self.attach(name, bytes);
+        }
+    }
+
+    fn attach(&mut self, name: String, bytes: Vec<u8>) {
         // Input and output may be the same bytes.
         if self.entries.iter().all(|(other, _)| *other != name) {
             self.entries.push((name, bytes));
@@ -147,6 +195,19 @@ impl Issued {
         }
         writer.finish()
     }
+}
+
+/// Returns the entries by which the holders of these keys vouch for the manifests of a claim.
+pub fn vouch<'s>(
+    claim: &Claim,
+    secrets: impl IntoIterator<Item = &'s SecretKey>,
+) -> Vec<(String, Vec<u8>)> {
+    let statement = claim.manifests_statement();
+    let sign = |secret: &SecretKey| {
+        let name = SignatureName::of(secret.public());
+        (name.below(MANIFEST_SIGNATURES), Envelope::sign(&statement, secret).encode())
+    };
+    secrets.into_iter().map(sign).collect()
 }
 
 /// Returns the checkpoints of start and end.

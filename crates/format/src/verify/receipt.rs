@@ -1,6 +1,9 @@
 //! The checks of a receipt, and the report that they make.
 
 mod audit;
+mod manifests;
+mod policy;
+mod rules;
 mod signed;
 
 use alloc::boxed::Box;
@@ -14,11 +17,15 @@ use kapsule_abi::{ErrorCode, guard};
 use super::checks::{Options, failed, not_done, passed};
 use super::report::{Artefact, Check, CheckName, CheckResult, Facts, ReceiptFacts, Report};
 use super::signer;
-use crate::DecodeError;
 use crate::hash::sha256;
 use crate::package::Package;
+use crate::policy::Policy;
 use crate::receipt::{Ignored, Receipt, outcome_name, trace_spec_hash};
+use crate::receipt_policy::{Acl, ReceiptPolicy, Registry};
 use crate::trust::{Role, Trust};
+use crate::{DecodeError, Digest};
+use policy::Documents;
+use signer::Roots;
 
 /// What repeating the run of a receipt has shown.
 ///
@@ -38,6 +45,14 @@ pub struct ReceiptOptions {
     pub nonce: Option<[u8; 32]>,
     /// What repeating the run has shown, if somebody repeated it.
     pub reexecution: Option<Reexecution>,
+    /// Receipt policies that the verifier gives.
+    pub policies: Vec<ReceiptPolicy>,
+    /// SHA-256 of the receipt policies that the acceptance file allows; `None` for any.
+    pub allowed_policies: Option<Vec<Digest>>,
+    /// Registry of policies that the verifier gives.
+    pub registry: Option<Registry>,
+    /// Access list of the verifier, or why it is not the one to be used.
+    pub acl: Option<Result<Acl, DecodeError>>,
 }
 
 /// Verifies a receipt file and reports every check.
@@ -76,6 +91,10 @@ struct Session<'a> {
     asked: &'a ReceiptOptions,
     checks: BTreeMap<CheckName, Check>,
     facts: Facts,
+    /// Effective policy of the run, or that of its package.
+    effective: Option<Policy>,
+    /// Names of the systems by which the run was proved.
+    proved: Vec<&'static str>,
 }
 
 impl<'a> Session<'a> {
@@ -88,6 +107,7 @@ impl<'a> Session<'a> {
             outcome: outcome_name(claim.exec.outcome),
             policy_sha256: claim.policy.as_ref().map(|policy| policy.sha256),
             receipt_id: claim.id(),
+            rules: Vec::new(),
             run_id: claim.job.run_id,
             statement_hash: claim.statement().hash(),
             trace_spec_hash: trace_spec_hash(&claim.trace_spec),
@@ -97,7 +117,8 @@ impl<'a> Session<'a> {
             receipt: Some(Box::new(derived)),
             ..Facts::default()
         };
-        Self { receipt, options, asked, checks: BTreeMap::new(), facts }
+        let (effective, proved) = (None, Vec::new());
+        Self { receipt, options, asked, checks: BTreeMap::new(), facts, effective, proved }
     }
 
     fn run(mut self, trust: Option<&Trust>, now_ms: Option<u64>) -> Report {
@@ -106,19 +127,24 @@ impl<'a> Session<'a> {
         for name in self.receipt.unread() {
             self.ignore(name, ErrorCode::NotLookedAt);
         }
-        self.conclude(CheckName::Hashes, self.receipt.check_bound(), "");
+        let documents = self.documents();
         self.check_expected();
         let package = self.package();
         self.put(passed(CheckName::Form, ""));
+        self.put(passed(CheckName::Hashes, ""));
         self.conclude(CheckName::Claim, self.receipt.claim().check(), "");
         self.check_signatures(known);
+        let roots = Roots::new(trust, now_ms, self.options);
         self.check_signers(trust, now_ms);
         self.check_proof();
-        self.check_policy();
+        let policy = self.check_policy(roots.as_ref(), &documents);
+        let manifests = self.check_manifests(roots.as_ref());
         self.check_job();
         self.check_left_out();
         self.audit(package.as_ref());
         self.check_reexecution();
+        let verifier = (roots.as_ref(), now_ms);
+        self.check_rules(policy.as_ref(), &documents, &manifests, verifier);
         self.demand();
         self.facts.ignored.sort();
         let artefact = Artefact::Receipt(self.receipt.claim().id());
@@ -141,6 +167,25 @@ impl<'a> Session<'a> {
 
     fn ignore(&mut self, name: &str, code: ErrorCode) {
         self.facts.ignored.push(Ignored { name: name.to_string(), code });
+    }
+
+    /// Checks the bound entries and reads the documents among them.
+    fn documents(&mut self) -> Documents {
+        let bound = self.receipt.check_bound();
+        let documents = match Documents::read(self.receipt) {
+            Ok(documents) => documents,
+            Err(error) => {
+                self.put(failed(CheckName::Form, &error));
+                Documents::default()
+            }
+        };
+        match bound.and_then(|()| self.check_bound_policy(&documents)) {
+            Ok(()) => documents,
+            Err(error) => {
+                self.put(failed(CheckName::Hashes, &error));
+                Documents::default()
+            }
+        }
     }
 
     /// Compares the package that ran with the one that was asked for.
@@ -192,16 +237,15 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Returns who speaks for the receipt.
+    fn signer(&self) -> signer::Subject<'a> {
+        let signer = Some(&self.receipt.claim().issuer);
+        signer::Subject { signer, role: Role::Issuer, others: Role::Issuer, package: None }
+    }
+
     fn check_signers(&mut self, trust: Option<&Trust>, now_ms: Option<u64>) {
-        let issuer = &self.receipt.claim().issuer;
-        let subject = signer::Subject {
-            signer: Some(issuer),
-            role: Role::Issuer,
-            others: Role::Issuer,
-            package: None,
-        };
         let signers = &self.facts.signers;
-        let checks = signer::check(&subject, signers, trust, now_ms, self.options);
+        let checks = signer::check(&self.signer(), signers, trust, now_ms, self.options);
         checks.into_iter().for_each(|check| self.put(check));
     }
 
@@ -216,21 +260,6 @@ impl<'a> Session<'a> {
             let detail = "this verifier has no proof system";
             self.put(not_done(name, ErrorCode::ProofSystemUnsupported, detail));
         }
-    }
-
-    /// Names what a receipt policy would decide; this version reads none.
-    fn check_policy(&mut self) {
-        let (code, detail) = match self.receipt.claim().policy {
-            None => (ErrorCode::PolicyDocumentMissing, "the claim submits to no receipt policy"),
-            Some(_) => (ErrorCode::NotLookedAt, "this version reads no receipt policies"),
-        };
-        self.put(not_done(CheckName::PolicyDocument, code, detail));
-        let unread = "this version reads no receipt policies";
-        for name in [CheckName::PolicyRegistry, CheckName::PolicyRules] {
-            self.put(not_done(name, ErrorCode::NotLookedAt, unread));
-        }
-        let detail = "this version reads no access lists";
-        self.put(not_done(CheckName::SignerAcl, ErrorCode::NotLookedAt, detail));
     }
 
     fn check_job(&mut self) {
@@ -256,12 +285,6 @@ impl<'a> Session<'a> {
     /// Names what the receipt holds or refers to and this version does not look into.
     fn check_left_out(&mut self) {
         let claim = self.receipt.claim();
-        let manifest = |name: &str| name == "host.json" || name == "toolchain.json";
-        let listed = claim.entries.iter().any(|entry| manifest(&entry.name));
-        if guard!("format.receipt.manifests", listed) {
-            let detail = "this version reads no host and toolchain manifests";
-            self.put(not_done(CheckName::Manifests, ErrorCode::NotLookedAt, detail));
-        }
         if guard!("format.receipt.ancestors", !claim.parents.is_empty()) {
             let detail = format!("{} receipts that it builds on are not here", claim.parents.len());
             self.put(not_done(CheckName::Ancestors, ErrorCode::AncestorAbsent, detail));

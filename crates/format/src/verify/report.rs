@@ -18,6 +18,7 @@ use crate::manifest::names;
 use crate::package::{CoreHash, PackageId, Scope};
 use crate::policy::PolicyHash;
 use crate::receipt::{ExecHash, Ignored, ReceiptId, StatementHash};
+use crate::receipt_policy::RuleName;
 
 /// Value of `schema` in a report.
 pub(super) const SCHEMA: &str = "kapsule/report/1";
@@ -303,12 +304,25 @@ pub struct ReceiptFacts {
     pub policy_sha256: Option<Digest>,
     /// Id of the receipt.
     pub receipt_id: ReceiptId,
+    /// What came of each rule of the receipt policy, ascending by name.
+    pub rules: Vec<RuleFact>,
     /// Names the run.
     pub run_id: [u8; 16],
     /// Hash of the statement.
     pub statement_hash: StatementHash,
     /// Hash of the trace spec.
     pub trace_spec_hash: Digest,
+}
+
+/// What came of one rule of a receipt policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleFact {
+    /// Which rule.
+    pub name: RuleName,
+    /// What came of it.
+    pub result: CheckResult,
+    /// Free text in one line, for display: the bytes of a report have none for rules.
+    pub detail: String,
 }
 
 /// What a verifier found.
@@ -496,6 +510,12 @@ fn ignored(entry: &Ignored) -> Value {
     Value::object([("code", short_code(entry.code).into()), ("name", entry.name.as_str().into())])
 }
 
+fn rule(fact: &RuleFact) -> Value {
+    let code = fact.result.code().map(|code| ("code", short_code(code).into()));
+    let members = [("name", fact.name.name().into()), ("result", fact.result.name().into())];
+    Value::object(members.into_iter().chain(code))
+}
+
 impl ReceiptFacts {
     fn members(&self) -> Vec<(&'static str, Value)> {
         let text = |value: &dyn core::fmt::Display| Value::Text(value.to_string());
@@ -506,7 +526,7 @@ impl ReceiptFacts {
             ("nonce", Value::Text(encode_hex(&self.nonce))),
             ("outcome", self.outcome.into()),
             ("receipt_id", text(&self.receipt_id)),
-            ("rules", Value::Array(Vec::new())),
+            ("rules", Value::array(self.rules.iter().map(rule))),
             ("run_id", Value::Text(encode_hex(&self.run_id))),
             ("statement_hash", text(&self.statement_hash)),
             ("trace_spec_hash", text(&self.trace_spec_hash)),

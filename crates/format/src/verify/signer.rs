@@ -12,9 +12,9 @@ use crate::key::{Identity, IdentityId, PublicKey, is_published_test_key};
 use crate::trust::{Role, Trust};
 
 /// Why an identity is not accepted.
-struct Refusal {
-    code: ErrorCode,
-    detail: String,
+pub(super) struct Refusal {
+    pub(super) code: ErrorCode,
+    pub(super) detail: String,
 }
 
 /// Who speaks for an artefact, and as what.
@@ -37,11 +37,28 @@ pub(super) fn check(
     now_ms: Option<u64>,
     options: &Options<'_>,
 ) -> Vec<Check> {
-    let roots = trust.zip(now_ms).map(|(trust, now_ms)| Roots { trust, now_ms, options });
+    let roots = Roots::new(trust, now_ms, options);
     Vec::from([
         trusted(subject, roots.as_ref(), options),
         quorum(subject, signers, roots.as_ref(), options.min_signers),
     ])
+}
+
+/// Counts the distinct trusted identities that signed; `None` without a trust file or a clock.
+pub(super) fn count(
+    subject: &Subject<'_>,
+    signers: &[IdentityId],
+    roots: Option<&Roots<'_>>,
+) -> Option<u64> {
+    let roots = roots?;
+    let counts = |id: &&IdentityId| {
+        let own = subject.signer.filter(|signer| signer.id() == **id);
+        let role = if own.is_some() { subject.role } else { subject.others };
+        let listed = roots.trust.key(id).map(|entry| &entry.identity);
+        let identity = own.or(listed);
+        identity.is_some_and(|identity| roots.accept(identity, role, subject.package).is_ok())
+    };
+    Some(signers.iter().filter(counts).count() as u64)
 }
 
 fn trusted(subject: &Subject<'_>, roots: Option<&Roots<'_>>, options: &Options<'_>) -> Check {
@@ -97,17 +114,9 @@ fn quorum(
     min_signers: u64,
 ) -> Check {
     let name = CheckName::SignerQuorum;
-    let Some(roots) = roots else {
+    let Some(found) = count(subject, signers, roots) else {
         return not_done(name, ErrorCode::NotLookedAt, "no trust file or no clock was given");
     };
-    let counts = |id: &&IdentityId| {
-        let own = subject.signer.filter(|signer| signer.id() == **id);
-        let role = if own.is_some() { subject.role } else { subject.others };
-        let listed = roots.trust.key(id).map(|entry| &entry.identity);
-        let identity = own.or(listed);
-        identity.is_some_and(|identity| roots.accept(identity, role, subject.package).is_ok())
-    };
-    let found = signers.iter().filter(counts).count() as u64;
     let detail = format!("{found} trusted identities signed, needed are {min_signers}");
     if guard!("format.verify.quorum", found < min_signers) {
         return not_done(name, ErrorCode::SignerQuorum, detail);
@@ -116,20 +125,24 @@ fn quorum(
 }
 
 /// The trust roots of this verification.
-struct Roots<'a> {
+pub(super) struct Roots<'a> {
     trust: &'a Trust,
     now_ms: u64,
     options: &'a Options<'a>,
 }
 
-impl Roots<'_> {
-    /// Asks whether an identity is accepted in a role, for a package if one is meant.
-    fn accept(
-        &self,
-        identity: &Identity,
-        role: Role,
-        package: Option<&str>,
-    ) -> Result<(), Refusal> {
+impl<'a> Roots<'a> {
+    /// Takes the trust roots, if there are a trust file and a clock.
+    pub(super) fn new(
+        trust: Option<&'a Trust>,
+        now_ms: Option<u64>,
+        options: &'a Options<'a>,
+    ) -> Option<Self> {
+        trust.zip(now_ms).map(|(trust, now_ms)| Self { trust, now_ms, options })
+    }
+
+    /// Returns the file, if it may be used at all.
+    pub(super) fn in_force(&self) -> Result<&'a Trust, Refusal> {
         let refuse = |code, detail| Err(Refusal { code, detail });
         let (trust, now_ms, skew_ms) = (self.trust, self.now_ms, self.options.max_skew_ms);
         if let Some(error) = &self.options.trust_refused
@@ -143,6 +156,19 @@ impl Roots<'_> {
                 format!("the trust file {} is outside its validity window", trust.serial),
             );
         }
+        Ok(trust)
+    }
+
+    /// Asks whether an identity is accepted in a role, for a package if one is meant.
+    pub(super) fn accept(
+        &self,
+        identity: &Identity,
+        role: Role,
+        package: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let refuse = |code, detail| Err(Refusal { code, detail });
+        let trust = self.in_force()?;
+        let (now_ms, skew_ms) = (self.now_ms, self.options.max_skew_ms);
         let id = identity.id();
         if guard!("format.verify.revoked", trust.is_revoked_at(&id, now_ms)) {
             return refuse(ErrorCode::SignerRevoked, format!("identity {id} is revoked"));

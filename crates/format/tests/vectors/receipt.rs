@@ -18,7 +18,7 @@ pub(crate) fn judge(case: &Case) -> Verdict {
         .into_iter()
         .collect();
     let options = Options { insecure_dev: true, require: require.clone(), ..Options::default() };
-    let asked = ReceiptOptions { nonce: Some(NONCE), reexecution: None };
+    let asked = ReceiptOptions { nonce: Some(NONCE), ..ReceiptOptions::default() };
     let report = verify::receipt(&bytes, None, None, &options, &asked);
     if let Some(code) = report.error_code {
         let named = require.first().and_then(|name| report.result(*name)?.code());

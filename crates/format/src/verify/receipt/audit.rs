@@ -12,19 +12,18 @@ use super::Session;
 use crate::package::Package;
 use crate::policy::{self, Policy};
 use crate::receipt::{
-    Blobs, Bundle, BundleRef, Checkpoint, CheckpointKind, ExecBody, Sized, root as checkpoint_root,
+    BUNDLE, Blobs, Bundle, BundleRef, Checkpoint, CheckpointKind, ExecBody, Sized,
+    root as checkpoint_root,
 };
 use crate::transcript::{
     Entries, ZERO_HEAD, input_commitment, next_head, output_commitment, root as transcript_root,
 };
 use crate::{DecodeError, Digest};
 
-/// Name of the attached audit bundle.
-const BUNDLE: &str = "audit.bundle";
-
 impl<'a> Session<'a> {
     /// Makes the checks of level audit-ready.
     pub(super) fn audit(&mut self, package: Option<&Package>) {
+        self.effective = package.map(|package| package.policy().clone());
         self.check_entries();
         self.check_blobs();
         let events = self.receipt.claim().events.count;
@@ -45,6 +44,9 @@ impl<'a> Session<'a> {
             return;
         };
         let policy = self.check_policies(&bundle, package);
+        if policy.is_ok() {
+            self.effective = bundle.policy().ok().flatten().or(self.effective.take());
+        }
         self.conclude(CheckName::Bundle, policy, "");
         let heads = self.check_transcript(&bundle);
         self.check_checkpoints(&bundle, heads.as_deref());

@@ -183,7 +183,7 @@ const DEPARTURES: [Forgery; 15] = [
         c.events.count = 1;
         c.entries.insert(0, EntryRef::of("events.jsonl", b""));
     }),
-    ("manifests", "manifests are not read", "E213_NOT_LOOKED_AT", "manifests", |c| {
+    ("manifests", "nobody signed them", "E106_MANIFEST_SIGNATURE_MISSING", "manifests", |c| {
         c.entries.insert(0, EntryRef::of("host.json", b""))
     }),
     (

@@ -1,0 +1,232 @@
+//! Issuing the receipt of a run: who signs, under which policy, and what goes in.
+
+use std::path::PathBuf;
+
+use kapsule_abi::{ErrorCode, guard};
+use kapsule_engine::Run;
+use kapsule_format::key::SecretKey;
+use kapsule_format::package::Package;
+use kapsule_format::receipt::{Claim, Evidence, Extras, HostManifest, Issue, ToolchainManifest};
+use kapsule_format::receipt_policy::PolicyProof;
+
+use super::attach::check_uses;
+use super::enforcing::{self, read_policy};
+use super::{Nonce, decode_nonce};
+use crate::cli::Context;
+use crate::error::Failure;
+use crate::keystore::{self, KeyName, KeyStore, StoredIdentity};
+use crate::opening::{self, TrustArgs};
+
+/// Receipt of a run; shared arguments of `run`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct IssueArgs {
+    /// File for a receipt of the run, with package, input, output and audit bundle in it
+    #[arg(long, value_name = "FILE", conflicts_with = "batch")]
+    pub(crate) receipt: Option<PathBuf>,
+    /// Identity that signs the receipt; by default the only one of the key directory
+    #[arg(long, value_name = "NAME", requires = "receipt")]
+    key: Option<KeyName>,
+    /// Nonce that asks for this very run, 64 hex digits; it is the seed of `random` too, and by
+    /// default `--seed` or random
+    #[arg(long, value_name = "HEX", requires = "receipt", value_parser = decode_nonce)]
+    #[arg(conflicts_with = "seed")]
+    nonce: Option<Nonce>,
+    /// Receipt policy that the issuer submits to
+    #[arg(long, value_name = "FILE", requires = "receipt")]
+    receipt_policy: Option<PathBuf>,
+    /// Track of the receipt policy, whose rules are added
+    #[arg(long, value_name = "ID", requires = "receipt_policy", default_value = "")]
+    #[arg(hide_default_value = true)]
+    track: String,
+    /// Proof that a registry includes the receipt policy, as `kapsule policy registry prove` writes
+    /// it
+    #[arg(long, value_name = "FILE", requires = "receipt_policy")]
+    policy_proof: Option<PathBuf>,
+    /// Host manifest of this machine, as `kapsule manifest collect` writes it
+    #[arg(long, value_name = "FILE", requires = "receipt")]
+    host: Option<PathBuf>,
+    /// Toolchain manifest
+    #[arg(long, value_name = "FILE", requires = "receipt")]
+    toolchain: Option<PathBuf>,
+    /// Identity that vouches for the manifests; without it `kapsule manifest sign` can do so later
+    #[arg(long, value_name = "NAME", requires = "receipt")]
+    manifest_key: Option<KeyName>,
+    /// Leave the package out of the receipt: who verifies has it, or gets it elsewhere
+    #[arg(long, requires = "receipt")]
+    no_package: bool,
+}
+
+/// What a receipt says of a run that has not happened yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Moment {
+    /// Nonce of the job.
+    pub(crate) nonce: [u8; 32],
+    run_id: [u8; 16],
+    start_ms: u64,
+}
+
+impl Moment {
+    /// Begins a run now, with a random nonce unless there is one.
+    pub(crate) fn now(nonce: Option<[u8; 32]>) -> Result<Self, Failure> {
+        let nonce = match nonce {
+            Some(nonce) => nonce,
+            None => random()?,
+        };
+        Ok(Self { nonce, run_id: random()?, start_ms: opening::now_ms() })
+    }
+}
+
+/// Who issues the receipt of a run that has not happened yet.
+pub(crate) struct Issuer {
+    /// Whose keys sign.
+    pub(crate) signer: StoredIdentity,
+    /// Which run it will be.
+    pub(crate) moment: Moment,
+    /// What the receipt has besides the run.
+    pub(crate) extras: Extras,
+    /// Who vouches for the manifests.
+    pub(crate) voucher: Option<StoredIdentity>,
+}
+
+impl IssueArgs {
+    /// Opens the key and chooses what is random, before the run; `None` where no receipt is asked
+    /// for.
+    pub(crate) fn issuer(
+        &self,
+        context: &Context,
+        trust: &TrustArgs,
+        seed: Option<[u8; 32]>,
+    ) -> Result<Option<Issuer>, Failure> {
+        if self.receipt.is_none() {
+            return Ok(None);
+        }
+        let keys = context.keys()?;
+        let name = match &self.key {
+            Some(name) => name.clone(),
+            None => only(keys.names()?)?,
+        };
+        let signer = keys.load(&name, &trust.identities.passphrase)?;
+        for key in &signer.keys {
+            keystore::refuse_test_key(key.secret.public(), trust.insecure_dev)?;
+            check_uses(key)?;
+        }
+        let moment = Moment::now(self.nonce.map(|nonce| nonce.0).or(seed))?;
+        let voucher = self.voucher(&keys, trust)?;
+        Ok(Some(Issuer { signer, moment, extras: self.extras()?, voucher }))
+    }
+
+    /// Reads what the receipt has besides the run.
+    fn extras(&self) -> Result<Extras, Failure> {
+        let mut extras = Extras { without_package: self.no_package, ..Extras::default() };
+        if let Some(path) = &self.receipt_policy {
+            let policy = read_policy(path)?;
+            if guard!("cli.receipt.track", policy.track(&self.track).is_none()) {
+                let message = format!("{} has no track {:?}", path.display(), self.track);
+                let tracks: Vec<&str> = policy.tracks.iter().map(|one| one.id.as_str()).collect();
+                let hint = format!("its tracks: {}", tracks.join(", "));
+                return Err(Failure::new(ErrorCode::TrackUnknown, message, hint));
+            }
+            extras.policy = Some((policy, self.track.clone()));
+        }
+        if let Some(path) = &self.policy_proof {
+            let hint = "write one with `kapsule policy registry prove`";
+            let proof = enforcing::read(path, "policy proof", hint, PolicyProof::decode)?;
+            extras.policy_proof = Some(proof.1);
+        }
+        let hint = "write one with `kapsule manifest collect`";
+        if let Some(path) = &self.host {
+            let host = enforcing::read(path, "host manifest", hint, HostManifest::decode)?;
+            extras.host = Some(host.1);
+        }
+        if let Some(path) = &self.toolchain {
+            let decode = ToolchainManifest::decode;
+            extras.toolchain = Some(enforcing::read(path, "toolchain manifest", hint, decode)?.1);
+        }
+        Ok(extras)
+    }
+
+    /// Opens the keys of who vouches for the manifests.
+    fn voucher(
+        &self,
+        keys: &KeyStore,
+        trust: &TrustArgs,
+    ) -> Result<Option<StoredIdentity>, Failure> {
+        let Some(name) = &self.manifest_key else { return Ok(None) };
+        if self.host.is_none() && self.toolchain.is_none() {
+            let hint = "name them with --host and --toolchain";
+            return Err(Failure::usage("--manifest-key needs manifests to vouch for", hint));
+        }
+        let voucher = keys.load(name, &trust.identities.passphrase)?;
+        for key in &voucher.keys {
+            keystore::refuse_test_key(key.secret.public(), trust.insecure_dev)?;
+            check_uses(key)?;
+        }
+        Ok(Some(voucher))
+    }
+}
+
+/// Returns the only name of a key directory.
+fn only(names: Vec<KeyName>) -> Result<KeyName, Failure> {
+    let count = names.len();
+    match <[KeyName; 1]>::try_from(names) {
+        Ok([name]) => Ok(name),
+        Err(_) => {
+            let message = format!("--receipt needs a key, and the key directory holds {count}");
+            Err(Failure::usage(message, "name one with --key; `kapsule key new NAME` makes one"))
+        }
+    }
+}
+
+fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Failure::internal("no random numbers", "try again on a machine that gives them")
+            .cause(error)
+    })?;
+    Ok(bytes)
+}
+
+/// Makes and signs the receipt of a run.
+pub(crate) fn issue(
+    signer: &StoredIdentity,
+    moment: &Moment,
+    (extras, voucher): (&Extras, Option<&StoredIdentity>),
+    package: &Package,
+    input: &[u8],
+    run: &Run,
+) -> Result<(Claim, Vec<u8>), Failure> {
+    if guard!("cli.receipt.nested", !run.nested.is_empty()) {
+        let message = "this version makes no receipt of a run that calls other packages";
+        let hint = "run the packages one by one, each with a receipt of its own";
+        return Err(Failure::new(ErrorCode::VersionUnsupported, message, hint));
+    }
+    let evidence = evidence(input, run)?;
+    let issue = Issue {
+        issuer: signer.identity.clone(),
+        run_id: moment.run_id,
+        start_ms: moment.start_ms,
+        stop_ms: opening::now_ms().max(moment.start_ms),
+        package,
+        extras: extras.clone(),
+    };
+    let refused = |error| {
+        let hint = "read less with each hostcall, or run without --receipt";
+        Failure::decode("the run does not fit a receipt", &error, hint)
+    };
+    let mut issued = kapsule_format::receipt::issue(&issue, &evidence).map_err(refused)?;
+    let claim = issued.claim().clone();
+    if let Some(voucher) = voucher {
+        issued.vouch(voucher.keys.iter().map(|key| &key.secret));
+    }
+    let secrets: Vec<&SecretKey> = signer.keys.iter().map(|key| &key.secret).collect();
+    Ok((claim, issued.sign(secrets).map_err(refused)?))
+}
+
+/// Returns what a run left behind, as a receipt needs it.
+pub(super) fn evidence<'a>(input: &'a [u8], run: &'a Run) -> Result<Evidence<'a>, Failure> {
+    let (Some(transcript), Some(states)) = (&run.transcript, &run.states) else {
+        return Err(Failure::internal("the run left no evidence", "report this as a bug"));
+    };
+    let (first, last) = (&states.first, &states.last);
+    Ok(Evidence { transcript, first, last, input, output: &run.output })
+}

@@ -1,0 +1,178 @@
+//! Manifests, folders of receipts, and signatures in the forms of other tools.
+
+use kapsule_format::receipt::{HostManifest, Receipt, ToolchainManifest};
+use serde_json::Value;
+
+use crate::support::Bench;
+
+const NONCE: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
+
+fn issue(bench: &Bench, name: &str, more: &[&str]) {
+    let run = ["run", "hello.mod", "--nonce", NONCE, "-q", "--key", "alice", "--receipt", name];
+    bench.ok(&[&run[..], more].concat());
+}
+
+fn result<'a>(report: &'a Value, name: &str) -> Option<(&'a str, Option<&'a str>)> {
+    let checks = report["checks"].as_array().unwrap();
+    let check = checks.iter().find(|check| check["name"] == name)?;
+    Some((check["result"].as_str().unwrap(), check["code"].as_str()))
+}
+
+#[test]
+fn manifests_are_collected_bound_and_vouched_for() {
+    let bench = Bench::with_hello();
+    bench.ok(&["key", "new", "bob"]);
+    let collect = ["manifest", "collect", "--tool", "rustc=hello.wasm@1.95.0"];
+    let more = ["--lockfile", "hello.toml", "--deterministic-build", "--revision", "0123abc"];
+    bench.ok(&[&collect[..], &more].concat());
+    let host = HostManifest::decode(&bench.read("host.json")).unwrap();
+    assert!(host.cpu.threads > 0 && host.source == "self-reported");
+    let tools = ToolchainManifest::decode(&bench.read("toolchain.json")).unwrap();
+    let names: Vec<&str> = tools.tools.iter().map(|tool| tool.name.as_str()).collect();
+    assert_eq!(names, ["kapsule", "rustc"]);
+    assert_eq!(tools.tools[1].sha256, kapsule_format::hash::sha256(&bench.read("hello.wasm")));
+    assert_eq!(bench.run(&["manifest", "collect", "--tool", "rustc"]).code, 2);
+    let odd = ["manifest", "collect", "--revision", "main"];
+    bench.fails(&odd, 20, "E008_SCHEMA_VIOLATION", "no manifest can say this");
+
+    let manifests = ["--host", "host.json", "--toolchain", "toolchain.json"];
+    issue(&bench, "own.cap", &manifests);
+    issue(&bench, "vouched.cap", &[&manifests[..], &["--manifest-key", "bob"]].concat());
+    issue(&bench, "plain.cap", &[]);
+    bench.ok(&["manifest", "sign", "own.cap", "--key", "bob", "-o", "signed.cap"]);
+    bench.ok(&["key", "trust", "bob", "--role", "manifest", "-o", "trust.json"]);
+    for (name, expect) in [
+        ("own.cap", Some(("not-done", Some("E106")))),
+        ("vouched.cap", Some(("pass", None))),
+        ("signed.cap", Some(("pass", None))),
+        ("plain.cap", None),
+    ] {
+        let ended = bench.run(&["verify", name, "--trust", "trust.json", "--json"]);
+        assert_eq!(result(&ended.objects()[0], "manifests"), expect, "{name}");
+    }
+    let (own, signed) = (bench.read("own.cap"), bench.read("signed.cap"));
+    let id = |bytes: &[u8]| Receipt::decode(bytes).unwrap().claim().id();
+    assert_eq!(id(&own), id(&signed));
+    let sign = ["manifest", "sign", "plain.cap", "--key", "bob"];
+    bench.fails(&sign, 2, "USAGE", "binds no manifests");
+    let run = ["run", "hello.mod", "--receipt", "x.cap", "--key", "alice"];
+    let alone = [&run[..], &["--manifest-key", "bob"]].concat();
+    bench.fails(&alone, 2, "USAGE", "needs manifests");
+}
+
+#[test]
+fn a_folder_of_receipts_is_listed_and_counted() {
+    let bench = Bench::with_hello();
+    std::fs::create_dir(bench.path("receipts")).unwrap();
+    for name in ["receipts/a.cap", "receipts/b.cap"] {
+        issue(&bench, name, &[]);
+    }
+    bench.write("receipts/c.cap", "no receipt");
+    bench.write("receipts/notes.txt", "not looked at");
+    let rows = bench.json(&["receipt", "list", "receipts"]);
+    let status: Vec<&str> = rows.iter().map(|row| row["status"].as_str().unwrap()).collect();
+    assert_eq!(status, ["ACCEPT", "ACCEPT", "REJECT"]);
+    assert_eq!(rows[2]["error_code"], "E002");
+    assert_eq!(rows[0]["outcome"], "completed(0)");
+    let csv = bench.ok(&["receipt", "list", "receipts", "--csv"]).text().to_owned();
+    assert_eq!(csv.lines().count(), 4);
+    assert!(csv.starts_with("file,status,level,error_code,receipt_id,issuer,"), "{csv}");
+    assert!(csv.contains("\na.cap,ACCEPT,proof-only,,"), "{csv}");
+    let table = bench.ok(&["receipt", "list", "receipts"]).text().to_owned();
+    assert!(table.lines().next().unwrap().starts_with("file   status"), "{table}");
+    let stats = &bench.json(&["receipt", "stats", "receipts"])[0];
+    assert_eq!(stats["receipts"], 3);
+    assert_eq!(stats["counts"]["status"]["ACCEPT"], 2);
+    assert_eq!(stats["counts"]["outcome"]["completed"], 2);
+    // One nonce, two runs: somebody may want to be paid twice.
+    assert_eq!(stats["same_nonce"].as_array().unwrap().len(), 1);
+    assert_eq!(stats["contradicting"].as_array().unwrap().len(), 0);
+    forge(&bench, "receipts/a.cap", "receipts/d.cap");
+    let stats = &bench.json(&["receipt", "stats", "receipts"])[0];
+    let pairs = stats["contradicting"].as_array().unwrap();
+    assert_eq!(pairs.len(), 2, "{stats}");
+    let text = bench.ok(&["receipt", "stats", "receipts"]).text().to_owned();
+    assert!(text.contains("contradicting  a.cap d.cap"), "{text}");
+    bench.fails(&["receipt", "list", "nowhere"], 2, "USAGE", "cannot list");
+}
+
+/// Writes a receipt that claims another output of the same job.
+fn forge(bench: &Bench, from: &str, to: &str) {
+    use kapsule_format::container::{Container, Kind, Writer};
+    let bytes = bench.read(from);
+    let mut claim = Receipt::decode(&bytes).unwrap().claim().clone();
+    claim.exec.fuel_used += 1;
+    let container = Container::decode(&bytes).unwrap();
+    let mut writer = Writer::new(Kind::Receipt, claim.encode());
+    for entry in container.entries().iter().skip(1) {
+        writer.push(entry.name, entry.bytes);
+    }
+    bench.write(to, writer.finish().unwrap());
+}
+
+#[test]
+fn a_signature_goes_out_and_comes_back() {
+    let bench = Bench::with_hello();
+    bench.ok(&["key", "new", "bob"]);
+    issue(&bench, "hello.cap", &[]);
+    issue(&bench, "other.cap", &[]);
+    let export = ["receipt", "export", "hello.cap", "--form"];
+    for (form, file) in [("dsse", "e.json"), ("sigstore", "s.json"), ("statement", "i.json")] {
+        bench.ok(&[&export[..], &[form, "-o", file]].concat());
+    }
+    let statement = Receipt::decode(&bench.read("hello.cap")).unwrap().claim().signed_statement();
+    assert_eq!(bench.read("i.json"), statement);
+    let bundle: Value = serde_json::from_slice(&bench.read("s.json")).unwrap();
+    assert_eq!(bundle["mediaType"], "application/vnd.dev.sigstore.bundle.v0.3+json");
+    let envelope: Value = serde_json::from_slice(&bench.read("e.json")).unwrap();
+    assert_eq!(bundle["dsseEnvelope"], envelope);
+
+    // Taken out and put back, in either form and with other white space, the file is the same.
+    let bytes = bench.read("hello.cap");
+    bench.write("bare.cap", without_signatures(&bytes));
+    assert_eq!(bench.run(&["verify", "bare.cap"]).code, 12);
+    bench.write("spaced.json", serde_json::to_vec_pretty(&envelope).unwrap());
+    for file in ["e.json", "s.json", "spaced.json"] {
+        bench.ok(&["receipt", "import", "bare.cap", file, "-o", "back.cap"]);
+        assert_eq!(bench.read("back.cap"), bytes, "{file}");
+    }
+    let refused = |receipt: &str, file: &str, exit, code| {
+        let import = ["receipt", "import", receipt, file, "-o", "x.cap"];
+        bench.fails(&import, exit, code, "cannot be attached");
+        assert!(!bench.path("x.cap").exists());
+    };
+    refused("other.cap", "e.json", 12, "E031_STATEMENT_MISMATCH");
+    let mut forged = envelope.clone();
+    forged["signatures"][0]["sig"] = data_encoding::BASE64.encode(&[1; 64]).into();
+    bench.write("forged.json", forged.to_string());
+    refused("bare.cap", "forged.json", 12, "E032_SIGNATURE_INVALID");
+    let mut unknown = envelope.clone();
+    unknown["signatures"][0]["keyid"] = "11".repeat(32).into();
+    bench.write("unknown.json", unknown.to_string());
+    refused("bare.cap", "unknown.json", 20, "E038_KEYID_MISMATCH");
+    let mut later = bundle.clone();
+    later["mediaType"] = "application/vnd.dev.sigstore.bundle.v9+json".into();
+    bench.write("later.json", later.to_string());
+    refused("bare.cap", "later.json", 20, "E030_ENVELOPE_FORM");
+    let mut twice = envelope;
+    twice["signatures"] = Value::from(vec![twice["signatures"][0].clone(); 2]);
+    bench.write("twice.json", twice.to_string());
+    refused("bare.cap", "twice.json", 20, "E030_ENVELOPE_FORM");
+    bench.write("text.json", "text");
+    refused("bare.cap", "text.json", 20, "E007_JSON_NOT_CANONICAL");
+    let none = ["receipt", "export", "bare.cap", "-o", "x.json"];
+    bench.fails(&none, 12, "E033_SIGNATURE_MISSING", "cannot be exported");
+}
+
+/// Writes a receipt again without its envelopes.
+fn without_signatures(bytes: &[u8]) -> Vec<u8> {
+    use kapsule_format::container::{Container, Kind, Writer};
+    let container = Container::decode(bytes).unwrap();
+    let mut writer = Writer::new(Kind::Receipt, container.index().to_vec());
+    for entry in container.entries().iter().skip(1) {
+        if !entry.name.starts_with("sig/") {
+            writer.push(entry.name, entry.bytes);
+        }
+    }
+    writer.finish().unwrap()
+}
