@@ -1,8 +1,9 @@
 //! Capsules on the command line: who writes them, what is in them, and their reports.
 
 use kapsule_abi::{ErrorCode, guard};
+use kapsule_format::DecodeError;
 use kapsule_format::capsule::{Body, Capsule, Keyring, Meta, Opened, Surroundings};
-use kapsule_format::container::{Kind, is_kind};
+use kapsule_format::container::{Entry, Kind, is_kind};
 use kapsule_format::encrypt::Identities;
 use kapsule_format::hash::encode_hex;
 use kapsule_format::key::{Identity, Uses};
@@ -124,24 +125,27 @@ fn identities(
     Ok(all)
 }
 
-/// Opens a capsule; `None` where no identity does.
+/// Opens a capsule with what is at hand, and only if that is not enough with what a passphrase
+/// protects; `None` where no identity opens it.
 fn open(
     capsule: &Capsule<'_>,
     channel: Option<&Channel>,
     args: &IdentityArgs,
-) -> Result<Option<Opened>, kapsule_format::DecodeError> {
-    let held = |unlock| identities(channel, capsule.meta(), args, unlock).unwrap_or_default();
-    let mut opened = capsule.open(&held(false));
+) -> Result<Result<Option<Opened>, DecodeError>, Failure> {
+    let attempt = |unlock| -> Result<Result<Opened, DecodeError>, Failure> {
+        Ok(capsule.open(&identities(channel, capsule.meta(), args, unlock)?))
+    };
+    let mut opened = attempt(false)?;
     if opened.as_ref().is_err_and(|error| error.code == ErrorCode::KeyNotHeld) {
-        opened = capsule.open(&held(true));
+        opened = attempt(true)?;
     }
-    match opened {
+    Ok(match opened {
         Ok(opened) => Ok(Some(opened)),
         Err(error) if matches!(error.code, ErrorCode::KeyNotHeld | ErrorCode::EntryAbsent) => {
             Ok(None)
         }
         Err(error) => Err(error),
-    }
+    })
 }
 
 /// Shows what is in a capsule; no signature is verified.
@@ -152,10 +156,13 @@ pub(crate) fn inspect(
 ) -> Result<(), Failure> {
     let capsule = decode(files)?;
     let channel = channel_of(capsule.meta())?;
-    let opened = open(&capsule, channel.as_ref(), args);
+    let opened = open(&capsule, channel.as_ref(), args)?;
     let ui = &context.ui;
     if ui.json() {
-        let entry = |entry: &kapsule_format::container::Entry<'_>| json!({ "name": entry.name, "bytes": entry.bytes.len().to_string() });
+        let entry = |entry: &Entry<'_>| {
+            let bytes = entry.bytes.len().to_string();
+            json!({ "name": entry.name, "bytes": bytes })
+        };
         let mut object = json!({
             "schema": "kapsule/cli-inspect-capsule/1",
             "capsule_id": capsule.id().to_string(),

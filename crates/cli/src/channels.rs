@@ -7,7 +7,7 @@
 //! | `name` | local name |
 //! | `keyring-<epoch>.kapsule` | accepted keyring |
 //! | `epoch-<epoch>.ageid` | age identity of an epoch; secret, an ordinary age file |
-//! | `readers` | age recipients of the members, for the next epoch; where this home made the channel |
+//! | `readers` | age recipients of the members, for the next epoch |
 //! | `heads.json` | [`heads::Heads`] |
 //! | `capsules/<capsule id>.kapsule` | capsules written here |
 
@@ -235,6 +235,9 @@ impl Channel {
             return Ok(Vec::new());
         }
         let bytes = files::read(&path, "readers", 65_536)?;
+        if bytes.is_empty() {
+            return Ok(Vec::new());
+        }
         Recipient::decode_file(&String::from_utf8_lossy(&bytes))
             .map_err(|error| damaged(&path, &error))
     }

@@ -88,10 +88,8 @@ fn a_channel_goes_on_where_it_ends() {
     alice.write("trust.toml", format!("[[edge]]\nabout = \"{who}\"\nweight_ppm = 500000\n"));
     alice.ok(&["post", "trust", "--file", "trust.toml", "-o", "t.kapsule"]);
     assert!(alice.ok(&["inspect", "t.kapsule"]).text().contains("trusts 500,000 ppm"));
-    alice.write("pay", format!(
-        "asset = \"eur\"\n[[transfer]]\nfrom = \"{who}\"\nto = \"{who}\"\namount = \"{}\"\nnonce = 0\n",
-        u128::MAX
-    ));
+    let row = format!("from = \"{who}\"\nto = \"{who}\"\namount = \"{}\"\nnonce = 0\n", u128::MAX);
+    alice.write("pay", format!("asset = \"eur\"\n[[transfer]]\n{row}"));
     alice.ok(&["post", "ledger", "--file", "pay", "-o", "l.kapsule"]);
     let seen = &alice.json(&["inspect", "l.kapsule"])[0];
     let amount = &seen["opened"]["body"]["transfers"][0]["amount"];
@@ -244,4 +242,15 @@ fn a_relay_decides_without_any_key() {
     assert_eq!(found, [own("drop", "E013_ENTRY_DIGEST_MISMATCH")]);
     relay.write("bad.toml", "default = \"burn\"\n");
     assert_eq!(relay.run(&["relay-filter", "plain.kapsule", "--rules", "bad.toml"]).code, 20);
+}
+
+#[test]
+fn a_key_for_notes_signs_no_capsule() {
+    let (alice, _) = team();
+    let path = "home/data/keys/alice.key";
+    let file = String::from_utf8(alice.read(path)).unwrap();
+    alice.secret(path, &file.replace("\"uses\":[\"sign\"]", "\"uses\":[\"log\"]"));
+    alice.write("text", "hello");
+    let post = ["post", "post", "--file", "text", "-o", "x.kapsule"];
+    alice.fails(&post, 15, "E509_KEY_FILE_FORM", "the key is for log only");
 }

@@ -206,3 +206,94 @@ fn a_comment_expires_when_its_author_said_so() {
     assert_eq!(at(Some(5_001)), Some(ErrorCode::Expired));
     assert_eq!(at(None), Some(ErrorCode::NotLookedAt));
 }
+
+#[test]
+fn an_identity_does_not_lose_a_key() {
+    let (one, two) = (Person::new(6), SecretKey::from_seed(Suite::P256, &seed(6)).unwrap());
+    let keys = vec![one.secret.public().clone(), two.public().clone()];
+    let both = Identity::new(keys).unwrap();
+    let channel = Channel::new(|keyring| {
+        keyring.owners.push(both.clone());
+        keyring.owners.sort_by_key(Identity::id);
+    });
+    let file = channel.seal(&channel.post(&one, "half of me"), &one);
+    let around = Surroundings { keyring: Some(&channel.at), ..Surroundings::default() };
+    let found = stands(&file, &around);
+    assert_eq!(code(&found.authority), Some(ErrorCode::AuthorNotAllowed));
+    // An identity that the reader knows from elsewhere counts as much.
+    let open = Channel::new(|_| ());
+    let file = open.seal(&open.post(&one, "half of me"), &one);
+    let known = [both];
+    let asked = |identities| {
+        let keyring = Some(&open.at);
+        stands(&file, &Surroundings { keyring, identities, ..Surroundings::default() })
+    };
+    assert_eq!(code(&asked(&[]).authority), None);
+    assert_eq!(code(&asked(&known).authority), Some(ErrorCode::AuthorNotAllowed));
+}
+
+#[test]
+fn what_is_too_long_is_refused_before_it_is_read() {
+    let bytes = vec![0; (1 << 26) + 1];
+    assert_eq!(Capsule::decode(&bytes).unwrap_err().code, ErrorCode::LimitExceeded);
+}
+
+#[test]
+fn a_text_without_a_form_is_not_written() {
+    for (text, expect) in [
+        ("tab\t".to_owned(), ErrorCode::CborNotCanonical),
+        ("x".repeat(65_537), ErrorCode::LimitExceeded),
+    ] {
+        assert_eq!(Body::Post(Post::plain(text)).encode().unwrap_err().code, expect);
+    }
+}
+
+#[test]
+fn a_report_says_what_was_not_looked_at() {
+    use kapsule_format::verify::{self, Artefact, CheckName, CheckResult, Level, Options};
+    let channel = Channel::new(|_| ());
+    let file = channel.seal(&channel.post(&channel.owner, "hello"), &channel.owner);
+    let (reads, id) = (channel.reads(), Capsule::decode(&file).unwrap().id());
+    let around = Surroundings { keyring: Some(&channel.at), ..Surroundings::default() };
+    let report = |options: &Options<'_>, around: Option<&Surroundings<'_>>| {
+        verify::capsule(&file, None, Some(1), options, around)
+    };
+    let not_done = |code| Some(CheckResult::NotDone(code));
+    let alone = report(&Options::default(), None);
+    assert_eq!((alone.artefact, alone.level), (Artefact::Capsule(id), Level::ProofOnly));
+    assert_eq!(alone.result(CheckName::Authority), not_done(ErrorCode::NotLookedAt));
+    assert_eq!(alone.result(CheckName::Opened), not_done(ErrorCode::KeyNotHeld));
+    assert_eq!(alone.result(CheckName::Fork), not_done(ErrorCode::NotLookedAt));
+    let options = Options { decrypt: Some(&reads), ..Options::default() };
+    let own = [id];
+    let asked = report(&options, Some(&Surroundings { rivals: &own, ..around }));
+    for name in [CheckName::Authority, CheckName::Opened, CheckName::Fork, CheckName::Links] {
+        assert_eq!(asked.result(name), Some(CheckResult::Pass), "{name}");
+    }
+    let demanding = Options { require: vec![CheckName::Log], ..Options::default() };
+    let demanded = report(&demanding, Some(&around));
+    assert_eq!(demanded.error_code, Some(ErrorCode::LogProofMissing));
+}
+
+/// Everything public is in the metadata, and nothing of the body is in the file.
+#[test]
+fn a_file_tells_nothing_of_its_body_but_a_class_of_lengths() {
+    let channel = Channel::new(|_| ());
+    let length = |text: &str| channel.seal(&channel.post(&channel.owner, text), &channel.owner);
+    let secret = "a rather unlikely sequence of words";
+    let file = length(secret);
+    assert!(!file.windows(secret.len()).any(|part| part == secret.as_bytes()));
+    let read = Capsule::decode(&file).unwrap();
+    let payload = |file: &[u8]| {
+        let capsule = Capsule::decode(file).unwrap();
+        // Stanzas of grease have random lengths; the rest behind the header is what counts.
+        let payload = capsule.payload().unwrap().to_vec();
+        let mac = payload.windows(4).rposition(|four| four == b"--- ").unwrap();
+        payload.len() - mac
+    };
+    assert_eq!(payload(&length("yes")), payload(&length("no!!")));
+    let other = Capsule::decode(&channel.genesis).unwrap();
+    assert_ne!(read.meta().commitment, other.meta().commitment, "a salt hides equal bodies");
+    let again = channel.post(&channel.owner, secret).seal([9; 32], &[channel.recipient.clone()]);
+    assert_ne!(again.unwrap().meta().commitment, read.meta().commitment);
+}

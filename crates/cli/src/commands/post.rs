@@ -28,7 +28,8 @@ Forms of files:
   trust          [[edge]] about = \"ID\", weight_ppm = 500000, blocked = false, expiry_ms = 0
                  [[label]] about = \"ID\", value = \"spam\", negated = false, expiry_ms = 0
   agent          goal = \"TEXT\", [params] NAME = \"TEXT\"
-  ledger         asset = \"TEXT\", [[transfer]] from = \"ID\", to = \"ID\", amount = \"10\", nonce = 0
+  ledger         asset = \"TEXT\"
+                 [[transfer]] from = \"ID\", to = \"ID\", amount = \"10\", nonce = 0
 Any other kind is bytes as they are, which relays pass on and this version does not interpret.";
 
 /// Writes a signed, encrypted capsule
