@@ -7,7 +7,7 @@ use kapsule_proof::machine::Table;
 use p3_field::{PrimeCharacteristicRing, PrimeField32};
 
 use super::random::Random;
-use super::repair::{Supports, search};
+use super::repair::{Supports, search, search_from};
 use super::scene::{Item, Scene, Verdict};
 
 /// How much is tried.
@@ -102,7 +102,7 @@ impl Findings {
 }
 
 /// Examines one table on its scenes; the last of them is a row that is not in use.
-pub(crate) fn examine(scenes: &[Scene<'_>], size: Size) -> Findings {
+pub(crate) fn examine(scenes: &[Scene<'_>], donors: &[Vec<F>], size: Size) -> Findings {
     let table = scenes[0].table;
     let mut random = Random::new(size.seed.wrapping_mul(64) + table.number() as u64);
     let mut findings = Findings {
@@ -136,7 +136,15 @@ pub(crate) fn examine(scenes: &[Scene<'_>], size: Size) -> Findings {
             if !scenes[number].has(item) {
                 continue;
             }
-            let found = search(&scenes[number], &supports[number], Some(item), &mut random);
+            let (scene, supports) = (&scenes[number], &supports[number]);
+            let donor = match attempt % 3 {
+                0 => scene.donor(donors, &mut random),
+                _ => None,
+            };
+            let found = match donor {
+                Some(donor) => search_from(scene, supports, Some(item), donor, &mut random),
+                None => search(scene, supports, Some(item), &mut random),
+            };
             if let Some((cells, verdict)) = found {
                 findings.note(&scenes[number], &cells, &verdict, Way::Repair);
                 if findings.shown.contains_key(&item) {

@@ -3,6 +3,8 @@
 //!
 //! The next step mends one thing that refuses the row, by solving for one column that it depends
 //! on.
+//! It may also begin with a row that is honest and of another instruction, but for what this one was
+//! given.
 //! No knowledge of the tables is needed, so the search serves every table, and every table with
 //! something left out.
 
@@ -10,7 +12,7 @@ use kapsule_proof::field::{F, element};
 use p3_field::{Field, PrimeCharacteristicRing, PrimeField32};
 
 use super::random::Random;
-use super::scene::{Item, Place, Said, Scene, Verdict};
+use super::scene::{Item, Place, Said, Scene, Verdict, signed};
 
 /// Which cells every constraint and every message of a scene depends on.
 pub(crate) struct Supports {
@@ -105,6 +107,31 @@ pub(crate) fn search(
     let mut cells = scene.cells.clone();
     let mut held = vec![false; cells.len()];
     begin(scene, supports, deleted, (&mut cells, &mut held), random);
+    settle(scene, supports, deleted, (cells, held), random)
+}
+
+/// As [`search`], from what another honest row of the table has where this one was given nothing.
+pub(crate) fn search_from(
+    scene: &Scene<'_>,
+    supports: &Supports,
+    deleted: Option<Item>,
+    donor: &[F],
+    random: &mut Random,
+) -> Option<(Vec<F>, Verdict)> {
+    let held = scene.given();
+    let own = scene.cells.iter().zip(donor).zip(&held);
+    let cells = own.map(|((own, other), given)| if *given { *own } else { *other }).collect();
+    settle(scene, supports, deleted, (cells, held), random)
+}
+
+/// Mends one thing after another until nothing is left or patience ends.
+fn settle(
+    scene: &Scene<'_>,
+    supports: &Supports,
+    deleted: Option<Item>,
+    (mut cells, mut held): (Vec<F>, Vec<bool>),
+    random: &mut Random,
+) -> Option<(Vec<F>, Verdict)> {
     // Row by row downwards and to the right, as the columns are computed, or in any order.
     let orderly = random.one_in(2);
     let mut failed = 0;
@@ -120,6 +147,15 @@ pub(crate) fn search(
         let place = if orderly || random.one_in(2) { *first } else { some };
         let free: Vec<usize> =
             supports.at(place).iter().copied().filter(|cell| !held[*cell]).collect();
+        if orderly && random.one_in(2) {
+            let digits = expand(scene, (&said, place), &cells, &free, random);
+            if !digits.is_empty() {
+                for (cell, value) in digits {
+                    (cells[cell], held[cell]) = (value, true);
+                }
+                continue;
+            }
+        }
         let mended = match orderly {
             // Results come after what they follow from.
             true => free.last().and_then(|cell| mend(scene, (&said, place), &cells, *cell, random)),
@@ -300,6 +336,74 @@ fn mend(
         }
     };
     (value != cells[cell]).then_some((cell, value))
+}
+
+/// Returns the digits of a number for the cells that a constraint adds up with weights that are
+/// powers of two: the limbs of a sum and what it carries, or the bits of an amount.
+///
+/// The highest digit takes what is left, and sometimes one more or less than that.
+fn expand(
+    scene: &Scene<'_>,
+    (said, place): (&Said, Place),
+    cells: &[F],
+    free: &[usize],
+    random: &mut Random,
+) -> Vec<(usize, F)> {
+    let Item::Constraint(number) = place.item else { return Vec::new() };
+    let base = said.value(place.row, number);
+    let mut changed = cells.to_vec();
+    let mut slopes = Vec::new();
+    for cell in free.iter().copied() {
+        let mut step = |by: u32| {
+            changed[cell] = cells[cell] + element(by);
+            let value = scene.say(&changed).value(place.row, number) - base;
+            changed[cell] = cells[cell];
+            value
+        };
+        let slope = step(1);
+        if slope != F::ZERO && step(2) == slope.double() {
+            slopes.push((cell, slope));
+        }
+    }
+    // Of all weights those that are a power of two of another one.
+    let Some((_, unit)) = slopes.get(random.index(slopes.len())).copied() else {
+        return Vec::new();
+    };
+    let Some(inverse) = unit.try_inverse() else { return Vec::new() };
+    let shift = |slope: F| {
+        let weight = (slope * inverse).as_canonical_u32();
+        weight.is_power_of_two().then(|| weight.ilog2())
+    };
+    let mut places: Vec<(u32, usize)> =
+        slopes.iter().filter_map(|(cell, slope)| Some((shift(*slope)?, *cell))).collect();
+    places.sort_unstable();
+    places.dedup_by_key(|(shift, _)| *shift);
+    if places.len() < 2 {
+        return Vec::new();
+    }
+    let kept: F = places.iter().map(|(shift, cell)| cells[*cell] * element(1 << shift)).sum();
+    let mut left = signed(kept - base * inverse);
+    let mut digits = Vec::new();
+    for (index, (shift, cell)) in places.iter().enumerate() {
+        let digit = match places.get(index + 1) {
+            Some((next, _)) => {
+                let modulus = 1_i64 << (next - shift);
+                // One more or less further up is taken back here.
+                let astray = [0, 0, 0, 0, 0, 0, modulus, -modulus][random.index(8)];
+                let digit = left.rem_euclid(modulus) + astray;
+                left = (left - digit) / modulus;
+                digit
+            }
+            None => left,
+        };
+        digits.push((*cell, integer(digit)));
+    }
+    digits
+}
+
+fn integer(value: i64) -> F {
+    let magnitude = element(u32::try_from(value.unsigned_abs()).expect("below p"));
+    if value < 0 { -magnitude } else { magnitude }
 }
 
 /// Returns where the line through (0, f0) and (1, f1) is zero.

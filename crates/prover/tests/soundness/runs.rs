@@ -68,9 +68,20 @@ pub(super) fn other_publics(run: &Run) -> BTreeSet<String> {
     labels
 }
 
+/// Returns the half of a block that an event is.
+pub(super) fn half(event: &absorb::Event<F>) -> [F; 4] {
+    let [u0, u1, u2, u3] = event.word;
+    [u0, u1, u2, u3 + event.tag * element(1 << 16)]
+}
+
 impl Run {
     /// Changes one row of a table.
-    fn edit<R: Columns<F>>(&mut self, table: &str, row: usize, change: impl FnOnce(&mut R)) {
+    pub(super) fn edit<R: Columns<F>>(
+        &mut self,
+        table: &str,
+        row: usize,
+        change: impl FnOnce(&mut R),
+    ) {
         let found = self.tables.iter_mut().find(|(found, _)| found.name() == table);
         let (_, trace) = found.expect("the run has the table");
         let cells = &mut trace.values[row * R::WIDTH..][..R::WIDTH];
@@ -81,13 +92,13 @@ impl Run {
         cells.copy_from_slice(&changed);
     }
 
-    fn rows<R: Columns<F>>(&self, table: &str) -> Vec<R> {
+    pub(super) fn rows<R: Columns<F>>(&self, table: &str) -> Vec<R> {
         let (_, trace) =
             self.tables.iter().find(|(found, _)| found.name() == table).expect("the table");
         trace.values.chunks(R::WIDTH).map(|cells| R::read(&mut cells.iter())).collect()
     }
 
-    fn set_rows<R: Columns<F>>(&mut self, table: &str, rows: &[R]) {
+    pub(super) fn set_rows<R: Columns<F>>(&mut self, table: &str, rows: &[R]) {
         let found = self.tables.iter_mut().find(|(found, _)| found.name() == table);
         let (_, trace) = found.expect("the run has the table");
         let mut cells = Vec::with_capacity(trace.values.len());
@@ -103,7 +114,7 @@ impl Run {
     }
 
     /// Puts boundary rows in place and sets what relates neighbours.
-    fn set_boundary(&mut self, mut rows: Vec<boundary::Row<F>>) {
+    pub(super) fn set_boundary(&mut self, mut rows: Vec<boundary::Row<F>>) {
         rows.retain(|row| row.valid == F::ONE);
         for index in 0..rows.len() {
             let next = rows.get(index + 1).map(|row| row.addr);
@@ -116,14 +127,10 @@ impl Run {
     }
 
     /// Recomputes the digests of the transcript from its events and states them.
-    fn rehash(&mut self) {
+    pub(super) fn rehash(&mut self) {
         let mut rows: Vec<absorb::Row<F>> = self.rows("ABSORB");
         let hash = Compression::new();
         let mut state = rows[0].before;
-        let half = |event: &absorb::Event<F>| {
-            let [u0, u1, u2, u3] = event.word;
-            [u0, u1, u2, u3 + event.tag * element(1 << 16)]
-        };
         let mut events = F::ZERO;
         for row in rows.iter_mut().filter(|row| row.valid == F::ONE) {
             row.before = state;
@@ -139,7 +146,7 @@ impl Run {
     }
 
     /// Changes public values and the columns that are equal to them.
-    fn state(&mut self, change: impl FnOnce(&mut connector::Public<F>)) {
+    pub(super) fn state(&mut self, change: impl FnOnce(&mut connector::Public<F>)) {
         let mut tied = Vec::new();
         self.edit("CONNECTOR", 0, |row: &mut connector::Row<F>| {
             change(&mut row.public);
@@ -158,7 +165,7 @@ fn since(time: F, previous: F) -> Access<F> {
 const CELL: u32 = 7;
 
 /// A run that writes 1 and then 2 to one cell and then reads it.
-fn writes() -> Run {
+pub(super) fn writes() -> Run {
     let built = written(
         "two writes and a read",
         &[
@@ -173,7 +180,7 @@ fn writes() -> Run {
 }
 
 /// A run with four words that enter and one that leaves.
-fn words() -> Run {
+pub(super) fn words() -> Run {
     let key = key(FIB, ParamSet::TEST);
     let words = [1, u64::MAX, 3, 4];
     let job =
@@ -185,8 +192,8 @@ fn words() -> Run {
 /// One cheat: what it is, the honest run, the change, and everything that refuses it.
 pub(super) struct Cheat {
     pub(super) name: &'static str,
-    run: fn() -> Run,
-    change: fn(&mut Run),
+    pub(super) run: fn() -> Run,
+    pub(super) change: fn(&mut Run),
     pub(super) refused_by: &'static [&'static str],
 }
 
@@ -210,13 +217,17 @@ pub(super) const CHEATS: &[Cheat] = &[
     Cheat {
         name: "a second life of one cell",
         run: writes,
-        change: |run| second_life(run, F::ZERO),
+        change: |run| {
+            second_life(run, F::ZERO);
+        },
         refused_by: &["BOUNDARY.11"],
     },
     Cheat {
         name: "a second life of one cell at the distance -1",
         run: writes,
-        change: |run| second_life(run, -F::ONE),
+        change: |run| {
+            second_life(run, -F::ONE);
+        },
         refused_by: &["BOUNDARY.I0"],
     },
     Cheat {
@@ -377,8 +388,8 @@ fn reversed(run: &mut Run) {
 }
 
 /// The move reads a cell of the same address that nobody wrote; `gap` is the distance between the
-/// two.
-fn second_life(run: &mut Run, gap: F) {
+/// two. Returns the number of the first row of the cell.
+pub(super) fn second_life(run: &mut Run, gap: F) -> usize {
     let rows: Vec<movc::Row<F>> = run.rows("MOVC");
     let (read, source, target) = (rows[2].state.ts, rows[2].source, rows[2].target);
     run.edit("MOVC", 2, |row: &mut movc::Row<F>| {
@@ -395,4 +406,5 @@ fn second_life(run: &mut Run, gap: F) {
     run.edit("BOUNDARY", number, |row: &mut boundary::Row<F>| {
         (row.gap_low, row.gap_high) = (gap, F::ZERO);
     });
+    number
 }

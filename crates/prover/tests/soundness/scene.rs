@@ -9,6 +9,7 @@ use kapsule_proof::machine::{Kind, RowBuilder, Sink, Table};
 use p3_air::RowWindow;
 use p3_field::{PrimeCharacteristicRing, PrimeField32};
 
+use super::random::Random;
 use crate::provided::provided;
 
 /// What can refuse a changed row: a constraint or an interaction of its table, by number.
@@ -227,6 +228,44 @@ impl<'a> Scene<'a> {
         said
     }
 
+    /// Returns which cells an instruction is given: its state, its fields, when cells were accessed
+    /// before, and what is overwritten.
+    pub(crate) fn given(&self) -> Vec<bool> {
+        let of_all =
+            ["state.", "operands.", "read", "write", "access", "first.", "second.", "load."];
+        let named = [".a", ".b", ".cost", ".maximum", ".fuel.previous", ".fuel.gap"];
+        let given = |name: String| {
+            let last = name.trim_start_matches(".binary").trim_start_matches(".unary");
+            let limb = |field: &str| last.strip_prefix(field).is_some_and(|rest| rest.len() == 1);
+            let field = last.trim_start_matches('.');
+            of_all.iter().any(|start| field.starts_with(start))
+                || named.contains(&last)
+                || limb(".c")
+                || limb(".old")
+        };
+        self.table.column_names().into_iter().map(given).collect()
+    }
+
+    /// Returns another row with the same flags, and mostly the same first operand, if there is one.
+    pub(crate) fn donor<'d>(&self, donors: &'d [Vec<F>], random: &mut Random) -> Option<&'d [F]> {
+        if donors.is_empty() || !self.is_used() {
+            return None;
+        }
+        let alike = !random.one_in(4);
+        let counts = |name: &str| {
+            let flag =
+                ["selectors", "relations", "outcomes"].iter().any(|part| name.contains(part));
+            flag || (alike && name.len() == 3 && name.starts_with(".x"))
+        };
+        let names = self.table.column_names().into_iter().enumerate();
+        let same: Vec<usize> =
+            names.filter(|(_, name)| counts(name)).map(|(column, _)| column).collect();
+        let start = random.index(donors.len());
+        let some = donors.iter().cycle().skip(start).take(donors.len()).map(Vec::as_slice);
+        let mut some = some.filter(|row| same.iter().all(|cell| row[*cell] == self.cells[*cell]));
+        some.next()
+    }
+
     /// Judges cells.
     pub(crate) fn try_cells(&self, cells: &[F]) -> Verdict {
         self.judge(&self.say(cells))
@@ -392,7 +431,7 @@ fn canonical(fields: &[F]) -> Vec<u32> {
 }
 
 /// Returns the number nearest to 0 that the element stands for.
-fn signed(element: F) -> i64 {
+pub(crate) fn signed(element: F) -> i64 {
     let negated = i64::from((-element).as_canonical_u32());
     let value = i64::from(element.as_canonical_u32());
     if negated < value { -negated } else { value }
