@@ -37,7 +37,7 @@ const DEMANDED: [CheckName; 7] = [
     CheckName::Reexec,
 ];
 
-/// Audits a receipt: fetches what is absent, checks every digest and root, and repeats the run
+/// Fetches what a receipt lacks, checks every digest and root, and repeats the run
 ///
 /// What the receipt does not hold is looked for by its SHA-256 at --fetch: the audit bundle,
 /// the package, input and output; nothing that comes back is read before its digest was compared.
