@@ -52,8 +52,8 @@ pub struct Job<'a> {
     pub seed: [u8; 32],
     /// Returns `true` once the caller's deadline passed.
     ///
-    /// It is asked at every hostcall, and on the JIT every few milliseconds in between, where the
-    /// interpreter relies on the fuel limit alone.
+    /// It is asked at every hostcall; in between the fuel limit is relied on, unless the code is
+    /// from [`compile_interruptible`](crate::compile_interruptible).
     pub deadline: Option<&'a dyn Fn() -> bool>,
     /// What the run may call, or `None` if every `call` finds nothing.
     pub compose: Option<Compose<'a>>,

@@ -3,7 +3,11 @@
 use core::cell::Cell;
 
 use kapsule_abi::{ErrorCode, Hostcall, Limit, Outcome};
-use kapsule_engine::{Backend, HostError, Job, RunError, run, run_auto};
+use kapsule_engine::{
+    Backend, CodeKey, CodeOrigin, Compiled, HostError, Job, RunError, compile_interruptible, run,
+    run_auto,
+};
+use kapsule_format::hash::Digest;
 use kapsule_format::policy::Network;
 
 use crate::support::*;
@@ -121,37 +125,47 @@ fn an_answer_that_the_abi_cannot_carry_is_the_host_s_trouble() {
 }
 
 /// Runs with a deadline that passes at the look with this number, counted from 1.
-fn with_deadline(case: &Case, backend: Backend, look: u32) -> Result<Outcome, RunError> {
+fn with_deadline(case: &Case, compiled: &Compiled, look: u32) -> Result<Outcome, RunError> {
     let looks = Cell::new(0);
     let deadline = || {
         looks.set(looks.get() + 1);
         looks.get() >= look
     };
     let job = Job { deadline: Some(&deadline), ..case.job() };
-    run(&case.compiled(backend), &job, &mut host()).map(|run| run.outcome)
+    run(compiled, &job, &mut host()).map(|run| run.outcome)
 }
 
 #[test]
 fn the_deadline_is_looked_at_on_every_hostcall() {
     let call = "(drop (call $input_len))";
     let case = Case::body(&["input_len"], &format!("{call} {call} (i32.const 0)"));
-    for backend in Backend::ALL {
+    let mut compiled: Vec<_> = Backend::ALL.iter().map(|one| case.compiled(*one)).collect();
+    compiled.push(compile_interruptible(&case.metered()).expect("compiled"));
+    for compiled in compiled {
         for look in 1..=3 {
-            let error = with_deadline(&case, *backend, look).unwrap_err();
+            let error = with_deadline(&case, &compiled, look).unwrap_err();
             assert_eq!(error, RunError::Host(HostError::Deadline));
             assert_eq!(error.code(), ErrorCode::HostAbort);
         }
-        assert_eq!(with_deadline(&case, *backend, 1_000_000), Ok(Outcome::Completed(0)));
+        assert_eq!(with_deadline(&case, &compiled, 1_000_000), Ok(Outcome::Completed(0)));
     }
 }
 
 #[test]
-fn the_jit_looks_at_the_deadline_between_hostcalls() {
+fn interruptible_code_is_stopped_between_hostcalls_and_other_code_by_its_fuel() {
     let mut case = Case::body(&[], "(loop (br 0)) (i32.const 0)");
     case.policy.limits.fuel = 8_000_000_000;
     case.fuel = 8_000_000_000;
-    let error = with_deadline(&case, Backend::from_name("jit").expect("built"), 3).unwrap_err();
+    let compiled = compile_interruptible(&case.metered()).expect("compiled");
+    let error = with_deadline(&case, &compiled, 3).unwrap_err();
     assert_eq!(error, RunError::Host(HostError::Deadline));
+    let origin = CodeOrigin { module: Digest::new([8; 32]), profile: case.profile };
+    assert_eq!(compiled.to_stored(&CodeKey::new([0; 32]), &origin), Ok(None));
+    case.fuel = 1_000_000;
+    for backend in Backend::ALL {
+        let ended = with_deadline(&case, &case.compiled(*backend), 3);
+        assert_eq!(ended, Ok(Outcome::LimitReached(Limit::Fuel)));
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use kapsule_engine::MemoryHost;
@@ -49,7 +50,7 @@ pub(crate) struct BatchArgs {
 
 /// Number of threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Jobs(NonZeroUsize);
+pub(super) struct Jobs(NonZeroUsize);
 
 impl FromStr for Jobs {
     type Err = String;
@@ -58,6 +59,14 @@ impl FromStr for Jobs {
         let number: usize = text.parse().map_err(|error| format!("{error}"))?;
         let number = NonZeroUsize::new(number).filter(|number| number.get() <= 1_024);
         number.map(Self).ok_or_else(|| "1 to 1024 are allowed".to_owned())
+    }
+}
+
+impl Jobs {
+    /// Returns how many threads were asked for, or one for each core.
+    pub(super) fn number(asked: Option<Self>) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        asked.map_or_else(cores, |jobs| jobs.0.get())
     }
 }
 
@@ -72,8 +81,7 @@ impl BatchArgs {
     }
 
     fn jobs(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        self.jobs.map_or_else(cores, |jobs| jobs.0.get())
+        Jobs::number(self.jobs)
     }
 }
 
@@ -103,7 +111,12 @@ pub(super) fn run(
         Told::new(ui, input, one(args, &ready, request, memory, input))
     };
     let mut summary = Summary::default();
-    let told = batch::in_order(inputs.len(), jobs, work, |index, told: Told| {
+    let ended = AtomicU64::new(0);
+    let stopped = || {
+        let ended = ended.load(Ordering::Relaxed);
+        interrupt::failure().cause(format!("{ended} of {} inputs are done", inputs.len()))
+    };
+    let done = |index: usize, told: Told| {
         progress.advance();
         if let Some(failure) = told.failure.as_ref().filter(|f| **f == interrupt::failure()) {
             return Err(failure.clone());
@@ -112,12 +125,14 @@ pub(super) fn run(
             ui.object(object)?;
         }
         summary.add(&inputs[index].name, told);
+        ended.fetch_add(1, Ordering::Relaxed);
         Ok(())
-    });
+    };
+    let all = || batch::in_order(inputs.len(), jobs, work, done);
+    let told = interrupt::during_parts(ui, stopped, all);
     let elapsed = start.elapsed();
     if interrupt::requested() {
-        let ended = format!("{} of {} inputs are done", summary.inputs, inputs.len());
-        return Err(interrupt::failure().cause(ended));
+        return Err(stopped());
     }
     told?;
     let ms = elapsed.as_millis();

@@ -94,7 +94,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let backend = args.engine.backend(transcript.end.fuel_used);
     let progress = ui.begin(&format!("replaying {name} on {backend}"));
     let input = input.as_deref();
-    let replayed = loaded.replay(&transcript, args.engine, input, States::Dropped)?;
+    let replay = || loaded.replay(&transcript, args.engine, input, States::Dropped);
+    let replayed = interrupt::during(ui, replay)?;
     progress.end(&format!("replayed in {} ms", replayed.elapsed.as_millis()));
     report(context, &name, &transcript, &replayed)
 }

@@ -68,7 +68,8 @@ pub(crate) fn repeat(
     let blobs = receipt.blobs();
     let input = blobs.find(size, is_input).or((size == 0).then_some(&[]));
     let before = claim.exec.storage_before;
-    let replayed = loaded.replay(&transcript, engine, input, States::Kept { before })?;
+    let replay = || loaded.replay(&transcript, engine, input, States::Kept { before });
+    let replayed = interrupt::during(ui, replay)?;
     let mut difference = replayed.replay.difference.as_ref().map(ToString::to_string);
     if let (None, Some(run)) = (&difference, &replayed.replay.run) {
         // Without the input its commitment is believed, as the recorded reads are.

@@ -43,10 +43,20 @@ const HOST_STACK_BYTES: usize = 8 << 20;
 /// Chosen: short beside any deadline a person gives, long beside the switch out of the guest.
 const TICK: Duration = Duration::from_millis(5);
 
+/// Where a guest can be stopped before its fuel is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stops {
+    /// At its hostcalls, like on the interpreter.
+    AtHostcalls,
+    /// At every loop and call, which costs a load, a compare and a branch each.
+    Anywhere,
+}
+
 /// A module with everything that it imports.
 #[derive(Clone)]
 pub(crate) struct Code {
     linked: InstancePre<State>,
+    stops: Stops,
 }
 
 /// What a store holds besides the guest.
@@ -62,6 +72,7 @@ struct JitInstance {
     instance: NativeInstance,
     memory: Memory,
     globals: Vec<Global>,
+    stops: Stops,
     /// The export that was called last: most instances are called through one.
     last: Option<(String, Export)>,
     site: Option<TrapSite>,
@@ -102,19 +113,25 @@ impl Lender for Store<State> {
     }
 }
 
-/// Returns the one engine of this process, or why there is none.
-pub(crate) fn engine() -> Result<&'static Engine, HostError> {
-    static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
-    let made = ENGINE.get_or_init(|| Engine::new(&config()).map_err(|error| format!("{error:#}")));
-    made.as_ref().map_err(|detail| broken(detail.clone()))
+/// Returns the one engine of this process for such code, or why there is none.
+pub(crate) fn engine(stops: Stops) -> Result<&'static Engine, HostError> {
+    type Made = OnceLock<Result<Engine, String>>;
+    static AT_HOSTCALLS: Made = OnceLock::new();
+    static ANYWHERE: Made = OnceLock::new();
+    let engine = match stops {
+        Stops::AtHostcalls => &AT_HOSTCALLS,
+        Stops::Anywhere => &ANYWHERE,
+    };
+    let make = || Engine::new(&config(stops)).map_err(|error| format!("{error:#}"));
+    engine.get_or_init(make).as_ref().map_err(|detail| broken(detail.clone()))
 }
 
-/// Returns the one configuration that modules are compiled with.
-pub(crate) fn config() -> Config {
+/// Returns the one configuration that such code is compiled with.
+pub(crate) fn config(stops: Stops) -> Config {
     let mut config = Config::new();
     config
         .consume_fuel(false)
-        .epoch_interruption(true)
+        .epoch_interruption(stops == Stops::Anywhere)
         .cranelift_nan_canonicalization(true)
         .cranelift_opt_level(OptLevel::Speed)
         .max_wasm_stack(GUEST_STACK_BYTES)
@@ -124,24 +141,28 @@ pub(crate) fn config() -> Config {
 }
 
 impl Code {
-    pub(crate) fn new(bytes: &[u8], facts: &Facts) -> Result<Self, HostError> {
+    pub(crate) fn new(bytes: &[u8], facts: &Facts, stops: Stops) -> Result<Self, HostError> {
         let module =
-            Module::new(engine()?, bytes).map_err(|error| refused(format!("{error:#}")))?;
-        Self::link(&module, facts)
+            Module::new(engine(stops)?, bytes).map_err(|error| refused(format!("{error:#}")))?;
+        Self::link(&module, facts, stops)
+    }
+
+    pub(super) const fn stops(&self) -> Stops {
+        self.stops
     }
 
     pub(super) fn module(&self) -> &Module {
         self.linked.module()
     }
 
-    pub(super) fn link(module: &Module, facts: &Facts) -> Result<Self, HostError> {
+    pub(super) fn link(module: &Module, facts: &Facts, stops: Stops) -> Result<Self, HostError> {
         let mut linker = Linker::new(module.engine());
         for hostcall in &facts.imports {
             link(&mut linker, hostcall).map_err(refused)?;
         }
         let linked =
             linker.instantiate_pre(module).map_err(|error| refused(format!("{error:#}")))?;
-        Ok(Self { linked })
+        Ok(Self { linked, stops })
     }
 }
 
@@ -174,9 +195,11 @@ fn link(linker: &mut Linker<State>, hostcall: &'static Hostcall) -> Result<(), S
 pub(crate) fn instantiate(code: &Code, facts: &Facts) -> Result<Box<dyn Instance>, HostError> {
     let state = State { lent: Lent::new(), memory: None, fuel: None, fault: None };
     let mut store = Store::new(code.linked.module().engine(), state);
-    // A tick suspends the guest; without a deadline nobody ticks.
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_async_yield_and_update(1);
+    if code.stops == Stops::Anywhere {
+        // A tick suspends the guest; without a deadline nobody ticks.
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+    }
     let instance = drive(code.linked.instantiate_async(&mut store))
         .map_err(|error| instantiate_error(format!("{error:#}")))?;
     let absent = |name: &str| instantiate_error(format!("export {name} is absent"));
@@ -188,7 +211,8 @@ pub(crate) fn instantiate(code: &Code, facts: &Facts) -> Result<Box<dyn Instance
         .collect::<Result<Vec<Global>, HostError>>()?;
     store.data_mut().memory = Some(memory);
     store.data_mut().fuel = globals.get(place::FUEL).copied();
-    Ok(Box::new(JitInstance { store, instance, memory, globals, last: None, site: None }))
+    let stops = code.stops;
+    Ok(Box::new(JitInstance { store, instance, memory, globals, stops, last: None, site: None }))
 }
 
 fn instantiate_error(detail: String) -> HostError {
@@ -263,7 +287,7 @@ struct Ticks;
 
 impl Ticks {
     fn begin() -> Result<Self, HostError> {
-        let engine = engine()?;
+        let engine = engine(Stops::Anywhere)?;
         let mut ticking = ticking();
         if !ticking.has_thread {
             std::thread::Builder::new()
@@ -349,7 +373,7 @@ impl Instance for JitInstance {
     ) -> Result<Option<u32>, Fault> {
         self.site = None;
         let deadline = dispatcher.deadline();
-        if deadline.is_none() {
+        if deadline.is_none() || self.stops == Stops::AtHostcalls {
             return self.drive_call(export, deadline, dispatcher);
         }
         let _ticks = Ticks::begin().map_err(Fault::Host)?;

@@ -19,7 +19,7 @@ use kapsule_meter::{METERING, MemoryShape, Profile};
 use wasmtime::{Engine, Module};
 
 use super::Facts;
-use super::jit::{self, Code};
+use super::jit::{self, Code, Stops};
 use crate::HostError;
 
 /// First bytes of an entry; another layout has another number.
@@ -105,8 +105,8 @@ pub(super) fn load(entry: &[u8], key: &CodeKey, origin: &CodeOrigin) -> Option<(
     let (facts, native) = rest.split_at_checked(length)?;
     let facts = Facts::from_value(cbor::decode(facts).ok()?).ok()?;
     debug_assert!(origin.tag(key, body) == blake3::Hash::from_bytes(*tag));
-    let module = native_module(jit::engine().ok()?, native)?;
-    let code = Code::link(&module, &facts).ok()?;
+    let module = native_module(jit::engine(Stops::AtHostcalls).ok()?, native)?;
+    let code = Code::link(&module, &facts, Stops::AtHostcalls).ok()?;
     Some((facts, code))
 }
 

@@ -12,7 +12,10 @@ use wasmtime::{Caller, Engine, Extern, FuncType, Linker, Module, Store, Val, Val
 use super::{OwnFuel, Plain, RawError, RawFunction, RawType, RawValue, absent};
 use crate::HostError;
 use crate::backend::Fault;
-use crate::backend::jit::{config, drive, engine, fault};
+use crate::backend::jit::{Stops, config, drive, engine, fault};
+
+/// Plain instances have no deadline.
+const STOPS: Stops = Stops::AtHostcalls;
 
 #[derive(Clone)]
 pub(super) struct Code {
@@ -31,8 +34,8 @@ impl Code {
     pub(super) fn new(bytes: &[u8], fuel: OwnFuel) -> Result<Self, RawError> {
         let failed = |error: wasmtime::Error| RawError::Backend(format!("{error:#}"));
         let engine = match fuel {
-            OwnFuel::Off => engine().map_err(|error| RawError::Backend(format!("{error}")))?,
-            OwnFuel::On => &Engine::new(config().consume_fuel(true)).map_err(failed)?,
+            OwnFuel::Off => engine(STOPS).map_err(|error| RawError::Backend(format!("{error}")))?,
+            OwnFuel::On => &Engine::new(config(STOPS).consume_fuel(true)).map_err(failed)?,
         };
         let module = Module::new(engine, bytes);
         Ok(Self { module: module.map_err(failed)? })
@@ -41,8 +44,6 @@ impl Code {
     pub(super) fn instantiate(&self, functions: &[RawFunction]) -> Result<Instance, RawError> {
         let engine = self.module.engine();
         let mut store = Store::new(engine, None);
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_async_yield_and_update(1);
         // Refused where the module was compiled without, which then counts nothing.
         let _ = store.set_fuel(u64::MAX);
         let mut linker = Linker::<State>::new(engine);
