@@ -1,6 +1,7 @@
 //! One file per verb.
 
 mod accept;
+mod analyze;
 mod audit;
 mod batch;
 mod build;
@@ -71,6 +72,7 @@ pub(crate) enum Command {
     Policy(policy::Command),
     #[command(subcommand)]
     Convert(convert::Command),
+    Analyze(Box<analyze::Args>),
     Limits(limits::Args),
     Config(config::Args),
     Completions(completions::Args),
@@ -103,6 +105,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Manifest(command) => manifest::run(context, &command),
         Command::Policy(command) => policy::run(context, &command),
         Command::Convert(command) => convert::run(context, &command),
+        Command::Analyze(args) => analyze::run(context, &args),
         Command::Limits(args) => limits::run(context, &args),
         Command::Config(args) => config::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),

@@ -10,7 +10,7 @@ pub(crate) mod ledger;
 pub(crate) mod otc;
 pub(crate) mod rows;
 pub(crate) mod sms;
-mod time;
+pub(crate) mod time;
 
 use kapsule_abi::ErrorCode;
 use kapsule_format::DecodeError;

@@ -4,6 +4,7 @@
 //! `mod`s are what the verbs share, and the demo calls the same functions as they do.
 
 mod agekeys;
+mod analysis;
 mod batch;
 mod bodies;
 mod building;
@@ -19,6 +20,7 @@ mod error;
 mod execute;
 mod fetch;
 mod files;
+mod gather;
 mod grants;
 mod identities;
 mod interrupt;
@@ -30,7 +32,9 @@ mod opening;
 mod packing;
 mod passphrase;
 mod paths;
+mod plots;
 mod proving;
+mod reading;
 mod receipts;
 mod roots;
 mod scaffold;

@@ -1,7 +1,7 @@
 //! A package that was verified and loaded, with everything that one run of it is given.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kapsule_engine::MemoryHost;
 use kapsule_format::hash;
@@ -82,6 +82,28 @@ pub(crate) struct Session<'a> {
 }
 
 impl SessionArgs {
+    /// Takes a package whose inputs come from elsewhere, with everything else as it is by default.
+    pub(crate) fn of_module(
+        package: &Path,
+        grants: &GrantArgs,
+        trust: &TrustArgs,
+        packages: &PackageArgs,
+    ) -> Self {
+        Self {
+            package: package.to_owned(),
+            entry: None,
+            input: None,
+            grants: grants.clone(),
+            fuel: None,
+            seed: None,
+            now: None,
+            trust_scores: None,
+            trust: trust.clone(),
+            packages: packages.clone(),
+            surroundings: SurroundingArgs::default(),
+        }
+    }
+
     /// Verifies and loads the package with all that it needs, and gives it to `then`.
     pub(crate) fn open<T>(
         &self,
@@ -179,7 +201,7 @@ impl Session<'_> {
             Engine::Auto => format!("running {}", self.name),
             engine => format!("running {} on {}", self.name, engine.backend(0)),
         });
-        let ran = self.loaded.run(&self.request, host)?;
+        let ran = interrupt::during(ui, || self.loaded.run(&self.request, host))?;
         interrupt::check()?;
         progress.end(&summary(&ran));
         Ok(ran)

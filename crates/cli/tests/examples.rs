@@ -66,7 +66,22 @@ fn stage() -> Bench {
     let run = ["run", "blocklist.mod", "--input", "blocklist.input"];
     bench.ok(&[&run[..], &["--output", "blocklist.output"]].concat());
     stage_agent(&bench);
+    stage_capsules(&bench);
     bench
+}
+
+/// Makes a directory with what somebody else wrote in a public channel.
+fn stage_capsules(bench: &Bench) {
+    let other = Bench::new();
+    other.ok(&["key", "new", "alice"]);
+    other.ok(&["channel", "new", "square", "--public"]);
+    other.ok(&["channel", "share", "square", "-o", "capsules"]);
+    for index in 0..3 {
+        other.write("text", format!("post {index}"));
+        let file = format!("capsules/{index}.kapsule");
+        other.ok(&["post", "post", "--file", "text", "-o", &file]);
+    }
+    copy(&other.path("capsules"), &bench.path("capsules"));
 }
 
 /// Makes two receipts of one job and the report of one.

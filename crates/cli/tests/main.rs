@@ -1,6 +1,7 @@
 //! The command as people use it: arguments in, streams, files and exit codes out.
 #![expect(clippy::unwrap_used, reason = "helpers that cannot go on fail the test that calls them")]
 
+mod analyses;
 mod audits;
 mod batches;
 mod capsules;

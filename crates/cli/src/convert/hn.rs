@@ -188,7 +188,7 @@ fn check_text(text: &str) -> Result<(), String> {
 }
 
 /// Returns the host of a web address without `www.`, or nothing where there is none.
-fn domain(url: &str) -> Result<String, String> {
+pub(crate) fn domain(url: &str) -> Result<String, String> {
     let Some((_, rest)) = url.split_once("://") else {
         return Ok(String::new());
     };

@@ -87,11 +87,7 @@ pub(crate) fn convert(
     rules: &[u8],
     part: Option<Part>,
 ) -> Result<Converted, Failure> {
-    let rules = read_rules(rules).map_err(|cause| {
-        let hint = "see examples/data/sms-rules.toml for the form";
-        let code = kapsule_abi::ErrorCode::SchemaViolation;
-        Failure::new(code, "the rule file cannot be converted", hint).cause(cause)
-    })?;
+    let rules = rules_value(rules)?;
     let items: Vec<Value> = messages(table)?
         .into_iter()
         .filter(|message| part.is_none_or(|part| part_of(&message.text) == part))
@@ -136,6 +132,14 @@ fn messages(table: &[u8]) -> Result<Vec<Message>, Failure> {
 }
 
 /// Reads a rule file as the value that the module is given.
+pub(crate) fn rules_value(bytes: &[u8]) -> Result<Value, Failure> {
+    read_rules(bytes).map_err(|cause| {
+        let hint = "see examples/data/sms-rules.toml for the form";
+        let code = kapsule_abi::ErrorCode::SchemaViolation;
+        Failure::new(code, "the rule file cannot be converted", hint).cause(cause)
+    })
+}
+
 fn read_rules(bytes: &[u8]) -> Result<Value, String> {
     let text = str::from_utf8(bytes).map_err(|error| error.to_string())?;
     let rules: Rules = toml::from_str(text).map_err(|error| error.to_string())?;

@@ -35,6 +35,22 @@ fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
     Some(years + months[..index].iter().sum::<u64>() + day - 1)
 }
 
+/// Writes the day of a time in milliseconds since 1970 as `YYYY-MM-DD`, in UTC.
+pub(crate) fn day(time_ms: u64) -> String {
+    // Days are counted from 1 March of the year 0, so that the leap day ends a year.
+    const DAYS_BEFORE_1970: u64 = 719_468;
+    let days = time_ms / 86_400_000 + DAYS_BEFORE_1970;
+    let era = days / 146_097;
+    let of_era = days % 146_097;
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +64,23 @@ mod tests {
             ("12/31/2000 00:01", 978_220_860_000),
         ] {
             assert_eq!(parse(text), Ok(expect), "{text}");
+        }
+    }
+
+    #[test]
+    fn days_are_written_as_they_are_read() {
+        let mut time_ms = 0;
+        for (year, month, last) in (1970..2110).flat_map(|year| {
+            let leap = year % 4 == 0 && year != 2100;
+            let february = if leap { 29 } else { 28 };
+            let days = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+            (1..).zip(days).map(move |(month, last)| (year, month, last))
+        }) {
+            for date in 1..=last {
+                assert_eq!(day(time_ms), format!("{year:04}-{month:02}-{date:02}"));
+                assert_eq!(parse(&format!("{month}/{date}/{year} 0:00")), Ok(time_ms));
+                time_ms += 86_400_000;
+            }
         }
     }
 
