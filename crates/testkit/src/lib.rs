@@ -3,8 +3,9 @@
 //! # Map
 //! [`Random`] is the one source of chance, [`Sample`] a generated module with its job,
 //! [`differential`] compares the backends on samples, [`lowered`] compares lowered programs with
-//! them and [`traced`] puts their runs into the tables of the circuit, [`fuel`] recounts the fuel of
-//! a run without the rewriting pass, [`fuzz`] holds the bodies of the fuzz targets and [`mutate`] their inputs.
+//! them, [`traced`] puts their runs into the tables of the circuit, [`fuel`] recounts the fuel of a
+//! run without the rewriting pass, [`fuzz`] holds the bodies of the fuzz targets and [`mutate`]
+//! their inputs.
 //! [`StandardModule`] runs a committed module on both backends, and [`ledger`] compares `transfer`
 //! with a model; [`receipts`] makes sample receipts and forges them.
 //!

@@ -1,5 +1,6 @@
 //! Integration tests: the wasm suite, the backends and lowered programs against each other and in
-//! the tables of the circuit, fuzz bodies, bad input, receipts and their forgeries, and the standard modules.
+//! the tables of the circuit, fuzz bodies, bad input, receipts and their forgeries, and the
+//! standard modules.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 

@@ -156,16 +156,17 @@ fn calls_inside_the_profile_hold_in_the_tables_of_the_circuit() {
         ("proofs verified", proofs),
         ("failures", count.failures.len() as u64),
     ];
-    let text = rows.iter().map(|(what, count)| format!("| {what} | {count} |\n")).collect();
-    report(text);
+    let lines = rows.iter().map(|(what, count)| format!("| {what} | {count} |\n"));
+    let text: String = lines.collect();
+    report(&text);
     let shown = count.failures.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
     assert!(count.failures.is_empty(), "{shown}");
     assert!(count.behaviour >= behaviour_min(Mode::Traced), "{}", count.behaviour);
-    assert!(calls >= 1_600 && proofs >= 1, "{calls} calls, {proofs} proofs");
+    assert!(calls >= 1_600 && proofs >= 4, "{calls} calls, {proofs} proofs");
 }
 
 /// Writes the counts where a soak wants them, or else to the log.
-fn report(rows: String) {
+fn report(rows: &str) {
     match std::env::var_os(SOAK) {
         None => std::io::stderr().write_all(rows.as_bytes()).unwrap(),
         Some(path) => {

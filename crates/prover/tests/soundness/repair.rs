@@ -3,8 +3,7 @@
 //!
 //! The next step mends one thing that refuses the row, by solving for one column that it depends
 //! on.
-//! It may also begin with a row that is honest and of another instruction, but for what this one was
-//! given.
+//! It may also begin with an honest row of another instruction, but for what this one was given.
 //! No knowledge of the tables is needed, so the search serves every table, and every table with
 //! something left out.
 
