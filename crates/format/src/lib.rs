@@ -29,6 +29,7 @@
 //! | encodings | [`cbor`], [`json`], [`klog`], [`container`] |
 //! | keys, what they sign, who may read | [`key`], [`envelope`], [`stanza`], `encrypt` |
 //! | documents | [`manifest`], [`policy`], [`package`], [`transcript`], [`receipt`], [`capsule`] |
+//! | the audit log | [`log`] |
 //! | the verifier's own documents | [`trust`], [`acceptance`], [`known`], [`receipt_policy`] |
 //! | verdicts on a package or a receipt | [`verify`] |
 //!
@@ -72,6 +73,7 @@ pub mod acceptance;
 pub mod authoring;
 pub mod capsule;
 pub mod known;
+pub mod log;
 pub mod manifest;
 pub mod package;
 pub mod policy;

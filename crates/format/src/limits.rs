@@ -165,6 +165,15 @@ pub const REGISTRY_POLICIES_MAX: usize = 65_536;
 /// Greatest number of entries in an access list.
 pub const ACL_ENTRIES_MAX: usize = 65_536;
 
+/// Greatest length of an entry of the audit log, in bytes.
+pub const LOG_ENTRY_BYTES_MAX: usize = 16_384;
+/// Greatest length of a signed note, in bytes.
+pub const NOTE_BYTES_MAX: usize = 1 << 16;
+/// Greatest number of lines of a signed note.
+pub const NOTE_LINES_MAX: usize = 32;
+/// Greatest length of a log proof, in bytes.
+pub const LOG_PROOF_BYTES_MAX: usize = 131_072;
+
 /// One line of the table of limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -259,10 +268,10 @@ pub const TABLE: &[Limit] = &[
     limit("retries", 10, 2, "tries"),
     limit("provider time-out", 60_000, 5_000, "ms"),
     limit("grant life", 31, 1, "days"),
-    fixed("log entry", 16_384, "bytes"),
-    fixed("note", 1 << 16, "bytes"),
-    fixed("note lines", 32, "lines"),
-    fixed("log proof", 131_072, "bytes"),
+    fixed("log entry", LOG_ENTRY_BYTES_MAX as u64, "bytes"),
+    fixed("note", NOTE_BYTES_MAX as u64, "bytes"),
+    fixed("note lines", NOTE_LINES_MAX as u64, "lines"),
+    fixed("log proof", LOG_PROOF_BYTES_MAX as u64, "bytes"),
     fixed("registry policies", REGISTRY_POLICIES_MAX as u64, "entries"),
     fixed("access list", ACL_ENTRIES_MAX as u64, "entries"),
     fixed("trust keys", TRUST_KEYS_MAX as u64, "keys"),

@@ -3,6 +3,8 @@
 //! # Spec
 //! `spec/encoding.md`, section "Merkle tree"; vectors in `spec/vectors/tree/`.
 
+pub mod stored;
+
 use alloc::vec::Vec;
 
 use kapsule_abi::guard;
@@ -88,6 +90,15 @@ impl Builder {
         Self { count: 0, peaks: Vec::new() }
     }
 
+    /// Goes on with a tree of `count` leaves, of which `peaks` are the roots of the largest
+    /// complete subtrees, largest first.
+    ///
+    /// Returns `None` if their number is another one than that of the bits of `count`.
+    #[must_use]
+    pub fn resume(count: u64, peaks: Vec<Digest>) -> Option<Self> {
+        (peaks.len() == count.count_ones() as usize).then_some(Self { count, peaks })
+    }
+
     /// Appends a leaf.
     pub fn push(&mut self, leaf: &[u8]) {
         self.push_hash(leaf_hash(leaf));
@@ -95,10 +106,18 @@ impl Builder {
 
     /// Appends a leaf by its hash.
     pub fn push_hash(&mut self, leaf: Digest) {
+        self.push_noting(leaf, &mut |_, _, _| ());
+    }
+
+    /// Appends a leaf by its hash and reports every subtree that it completes, by level, position
+    /// and root, the leaf itself first.
+    pub fn push_noting(&mut self, leaf: Digest, note: &mut impl FnMut(u32, u64, &Digest)) {
         let mut node = leaf;
-        for _ in 0..self.count.trailing_ones() {
+        note(0, self.count, &node);
+        for level in 0..self.count.trailing_ones() {
             let left = self.peaks.pop().expect("each set bit of the count has its peak");
             node = node_hash(&left, &node);
+            note(level + 1, self.count >> (level + 1), &node);
         }
         self.peaks.push(node);
         self.count += 1;

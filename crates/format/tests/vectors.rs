@@ -15,6 +15,7 @@ mod hash;
 mod json;
 mod keys;
 mod klog;
+mod log;
 mod package;
 mod policy;
 mod receipt;
@@ -47,6 +48,7 @@ const GROUPS: &[Group] = &[
     Group { name: "kcbor", judge: cbor::judge },
     Group { name: "keys", judge: keys::judge },
     Group { name: "klog", judge: klog::judge },
+    Group { name: "log", judge: log::judge },
     Group { name: "mod", judge: package::judge },
     Group { name: "policy", judge: policy::judge },
     Group { name: "receipt", judge: receipt::judge },

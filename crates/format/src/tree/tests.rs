@@ -124,3 +124,40 @@ fn zero_pieces_are_known_without_hashing() {
         assert_eq!(chunk_root(&bytes), root([&bytes]), "a byte at {place}");
     }
 }
+
+/// Every node that a tree of this many leaves completed.
+fn nodes(count: usize) -> alloc::collections::BTreeMap<(u32, u64), Digest> {
+    let (mut builder, mut nodes) = (Builder::new(), alloc::collections::BTreeMap::new());
+    for leaf in hashes(count) {
+        builder.push_noting(leaf, &mut |level, position, hash| {
+            assert_eq!(nodes.insert((level, position), *hash), None);
+        });
+    }
+    nodes
+}
+
+#[test]
+fn kept_subtrees_give_the_same_roots_and_proofs() {
+    for count in 0..=33_usize {
+        let (nodes, hashes, size) = (nodes(count), hashes(count), count as u64);
+        let mut node = |level, position| nodes.get(&(level, position)).copied().ok_or(());
+        assert_eq!(stored::root(size, &mut node), Ok(root_of_hashes(&hashes)));
+        let mut resumed = Builder::resume(size, stored::peaks(size, &mut node).unwrap()).unwrap();
+        assert_eq!(resumed.root(), root_of_hashes(&hashes));
+        resumed.push(b"next");
+        assert_eq!(resumed.count(), size + 1);
+        for other in 0..=count + 1 {
+            let (found, expect) = (other as u64, other);
+            let inclusion = stored::inclusion_proof(size, found, &mut node).unwrap();
+            assert_eq!(inclusion, inclusion_proof(&hashes, expect));
+            let consistency = stored::consistency_proof(found, size, &mut node).unwrap();
+            assert_eq!(consistency, consistency_proof(&hashes, expect));
+        }
+    }
+}
+
+#[test]
+fn a_tree_resumes_with_one_peak_for_each_bit() {
+    assert!(Builder::resume(6, hashes(1)).is_none());
+    assert!(Builder::resume(0, Vec::new()).is_some());
+}
