@@ -7,6 +7,8 @@
 //! bytes.
 
 mod authoring;
+#[cfg(feature = "encrypt")]
+mod capsule;
 mod cbor;
 mod container;
 mod encrypted;
@@ -42,6 +44,8 @@ struct Group {
 /// Every group that this crate judges.
 const GROUPS: &[Group] = &[
     Group { name: "authoring", judge: authoring::judge },
+    #[cfg(feature = "encrypt")]
+    Group { name: "capsule", judge: capsule::judge },
     Group { name: "container", judge: container::judge },
     Group { name: "envelope", judge: envelope::judge },
     Group { name: "hash", judge: hash::judge },

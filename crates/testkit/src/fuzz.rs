@@ -31,6 +31,8 @@ targets! {
     authoring_toml,
     /// Reads an authoring manifest in YAML; the canonical policy that comes of it decodes again.
     authoring_yaml,
+    /// Reads a capsule, makes every check and opens it; metadata, container and body have one form.
+    capsule,
     /// Takes a container apart; an accepted one is written as the same bytes.
     container,
     /// Decodes an envelope with the statement in it, or a statement alone; what is accepted encodes

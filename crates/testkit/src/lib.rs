@@ -7,12 +7,13 @@
 //! run without the rewriting pass, [`fuzz`] holds the bodies of the fuzz targets and [`mutate`]
 //! their inputs.
 //! [`StandardModule`] runs a committed module on both backends, and [`ledger`] compares `transfer`
-//! with a model; [`receipts`] makes sample receipts and forges them.
+//! with a model; [`receipts`] makes sample receipts and forges them, [`capsules`] sample capsules.
 //!
 //! # Invariants
 //! - Everything follows from a seed, and what fails names it.
 //! - Nothing here is shipped: every crate takes this one as a dev-dependency, or not at all.
 
+pub mod capsules;
 pub mod differential;
 pub mod fuel;
 pub mod fuzz;

@@ -31,6 +31,7 @@ const SOURCES: &[(&str, &[(&str, &str)])] = &[
     ("authoring_json", &[("authoring", "manifest")]),
     ("authoring_toml", &[("authoring", "manifest")]),
     ("authoring_yaml", &[("authoring", "manifest")]),
+    ("capsule", &[("capsule", "bytes")]),
     ("container", &[("container", "bytes")]),
     ("envelope", &[("envelope", "json"), ("envelope", "statement")]),
     ("kcbor", &[("kcbor", "bytes")]),

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use kapsule_format::authoring::{Draft, Inputs, Syntax, Text};
+use kapsule_format::capsule::Capsule;
 use kapsule_format::container::{Container, Writer};
+use kapsule_format::encrypt::Identities;
 use kapsule_format::envelope::{Envelope, Statement};
 use kapsule_format::package::Package;
 use kapsule_format::policy::Policy;
@@ -159,6 +161,24 @@ pub(super) fn receipt(bytes: &[u8]) -> bool {
     let Ok(receipt) = Receipt::decode(bytes) else { return false };
     assert!(container(bytes), "a receipt is a container");
     assert_eq!(receipt.claim().encode(), receipt.container().index(), "a claim has one byte form");
+    true
+}
+
+/// Reads a capsule and makes every check of it; its metadata and its container have one form.
+pub(super) fn capsule(bytes: &[u8]) -> bool {
+    let options = kapsule_format::verify::Options::default();
+    let report = kapsule_format::verify::capsule(bytes, None, Some(0), &options, None);
+    let Ok(capsule) = Capsule::decode(bytes) else {
+        assert!(!report.is_accepted(), "a file without a form is accepted");
+        return false;
+    };
+    assert!(container(bytes), "a capsule is a container");
+    assert_eq!(capsule.meta().encode(), capsule.container().index(), "metadata have one byte form");
+    let identities = Identities::decode(crate::capsules::EPOCH_KEY).expect("it is an identity");
+    if let Ok(opened) = capsule.open(&identities) {
+        let body = opened.body.encode().expect("it was decoded");
+        assert_eq!(body, opened.bytes, "a body has one byte form");
+    }
     true
 }
 

@@ -26,6 +26,8 @@ pub struct Vector {
     pub expect: String,
     /// Check of a receipt that gives the code; without one the first that stands in the way.
     pub check: Option<&'static str>,
+    /// Further lines of the head, such as what a capsule's reader holds.
+    pub more: String,
     /// The file.
     pub bytes: Vec<u8>,
 }
@@ -92,5 +94,13 @@ fn vector(
     expect: &str,
     bytes: Vec<u8>,
 ) -> Vector {
-    Vector { group, name: name.to_owned(), why, expect: expect.to_owned(), check: None, bytes }
+    Vector {
+        group,
+        name: name.to_owned(),
+        why,
+        expect: expect.to_owned(),
+        check: None,
+        more: String::new(),
+        bytes,
+    }
 }
