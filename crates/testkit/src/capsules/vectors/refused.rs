@@ -186,11 +186,15 @@ pub(super) fn entries(channel: &Channel) -> Vec<Vector> {
         bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
     });
     let why = "a signature by somebody else counts nothing";
+    let trailing = format!("E003_TRAILING_BYTES at offset {}", post.len());
     vec![
-        vector("cut", "the file ends early", "E002_TRUNCATED", post[..2_560].to_vec()),
-        vector("trailing", "bytes after the end", "E003_TRAILING_BYTES", {
-            [&post[..], &[0; 512]].concat()
-        }),
+        vector(
+            "cut",
+            "the file ends early",
+            "E002_TRUNCATED at offset 2560",
+            post[..2_560].to_vec(),
+        ),
+        vector("trailing", "bytes after the end", &trailing, { [&post[..], &[0; 512]].concat() }),
         vector(
             "payload-changed",
             "a bound entry is the listed one",
@@ -203,7 +207,7 @@ pub(super) fn entries(channel: &Channel) -> Vec<Vector> {
         vector("other-statement", "an envelope of another capsule", "E031_STATEMENT_MISMATCH", {
             signed_by(&own, Some(stolen))
         }),
-        vector("envelope-cut", "an envelope is JSON", "E007_JSON_NOT_CANONICAL", {
+        vector("envelope-cut", "an envelope is JSON", "E007_JSON_NOT_CANONICAL at offset 20", {
             changed(&own, |bytes| bytes.truncate(20))
         }),
         vector("signature-name", "an envelope is named by its key", "E038_KEYID_MISMATCH", {
