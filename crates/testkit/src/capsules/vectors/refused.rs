@@ -204,15 +204,24 @@ pub(super) fn entries(channel: &Channel) -> Vec<Vector> {
         vector("unsigned", "the author signs", "E033_SIGNATURE_MISSING", signed_by("", None)),
         vector("foreign-author", why, "E033_SIGNATURE_MISSING", foreign),
         vector("forged", "a signature verifies", "E032_SIGNATURE_INVALID", forged),
-        vector("other-statement", "an envelope of another capsule", "E031_STATEMENT_MISMATCH", {
-            signed_by(&own, Some(stolen))
-        }),
-        vector("envelope-cut", "an envelope is JSON", "E007_JSON_NOT_CANONICAL at offset 20", {
-            changed(&own, |bytes| bytes.truncate(20))
-        }),
-        vector("signature-name", "an envelope is named by its key", "E038_KEYID_MISMATCH", {
-            signed_by("sig/alice.dsse.json", Some(Vec::new()))
-        }),
+        vector(
+            "other-statement",
+            "an envelope of another capsule",
+            "E031_STATEMENT_MISMATCH",
+            signed_by(&own, Some(stolen)),
+        ),
+        vector(
+            "envelope-cut",
+            "an envelope is JSON",
+            "E007_JSON_NOT_CANONICAL at offset 20",
+            changed(&own, |bytes| bytes.truncate(20)),
+        ),
+        vector(
+            "signature-name",
+            "an envelope is named by its key",
+            "E038_KEYID_MISMATCH",
+            signed_by("sig/alice.dsse.json", Some(Vec::new())),
+        ),
         vector("other-kind", "a receipt is no capsule", "E001_UNKNOWN_FORMAT", {
             let index = Capsule::decode(&post).expect("a sample is well formed");
             let index = index.container().index().to_vec();

@@ -59,12 +59,18 @@ pub(super) fn all(channel: &Channel, shut: &Channel) -> Vec<Vector> {
     });
     vec![
         inside("gap", "seq has no gaps", "E050_CAPSULE_SEQUENCE", channel.sign(&gap)),
-        inside("keyring-stranger", "an owner signs the next keyring", AUTHORITY, {
-            keyring(channel, &stranger, 1, |_| ())
-        }),
-        inside("keyring-again", "a channel starts once", AUTHORITY, {
-            keyring(channel, &channel.owner, 0, second)
-        }),
+        inside(
+            "keyring-stranger",
+            "an owner signs the next keyring",
+            AUTHORITY,
+            keyring(channel, &stranger, 1, |_| ()),
+        ),
+        inside(
+            "keyring-again",
+            "a channel starts once",
+            AUTHORITY,
+            keyring(channel, &channel.owner, 0, second),
+        ),
         inside("keyring-other-chain", "a keyring follows the accepted one", AUTHORITY, skipped),
         vector("keyring-no-parent", "the keyring before is a parent", "E050_CAPSULE_SEQUENCE", {
             let next = keyring(channel, &channel.owner, 1, second);
@@ -86,9 +92,12 @@ pub(super) fn all(channel: &Channel, shut: &Channel) -> Vec<Vector> {
             &format!("{IN_CHANNEL}rivals = [\"post\"]\n"),
         ),
         held(
-            vector("ancestor-absent", "a parent is not held", "E204_ANCESTOR_ABSENT", {
-                channel.sign(&channel.post())
-            }),
+            vector(
+                "ancestor-absent",
+                "a parent is not held",
+                "E204_ANCESTOR_ABSENT",
+                channel.sign(&channel.post()),
+            ),
             "keyring = \"genesis\"\n",
         ),
         vector("genesis-unsigned", "every owner signs the start", AUTHORITY, foreign.genesis),
