@@ -65,7 +65,7 @@ pub(super) fn all(channel: &Channel) -> Vec<Vector> {
             "E052_BINDING_MISMATCH",
             moved.expect("a sample has a form"),
         ),
-        refuse("content-type", "a post has the type of posts", CONFLICT, { channel.sign(&typed) }),
+        refuse("content-type", "a post has the type of posts", CONFLICT, channel.sign(&typed)),
         refuse("body-form", "a body has a form", "E008_SCHEMA_VIOLATION", channel.sign(&formless)),
         refuse(
             "body-version",
