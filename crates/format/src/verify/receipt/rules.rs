@@ -245,9 +245,7 @@ impl Subject<'_> {
             });
         };
         match self.manifests.signed {
-            Some(CheckResult::NotDone(code))
-                if signed && guard!("format.rules.self_reported", true) =>
-            {
+            Some(CheckResult::NotDone(code)) if guard!("format.rules.self_reported", signed) => {
                 Err(open(code, "the manifest is self-reported"))
             }
             _ => Ok(manifest),
