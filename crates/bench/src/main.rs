@@ -14,6 +14,8 @@ mod prove;
 #[cfg(feature = "engine")]
 mod receipt;
 mod run;
+#[cfg(feature = "engine")]
+mod store;
 #[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "most of it is for the engine"))]
 mod timing;
 
@@ -27,11 +29,14 @@ fn main() -> ExitCode {
         ["engine", sections @ ..] => engine::measure(sections),
         #[cfg(feature = "engine")]
         ["receipt", rest @ ..] => receipt::measure(rest),
+        #[cfg(feature = "engine")]
+        ["store", rest @ ..] => store::measure(rest),
         ["prove", rest @ ..] => prove::measure(rest),
         _ => Err("usage: kapsule-bench engine [SECTION]...\n       \
                   kapsule-bench prove [--json] [--params=NAME] [PROGRAM]...\n       \
                   kapsule-bench prove reference\n       \
-                  kapsule-bench receipt [PATH OF kapsule]"
+                  kapsule-bench receipt [PATH OF kapsule]\n       \
+                  kapsule-bench store"
             .to_owned()),
     };
     match measured {

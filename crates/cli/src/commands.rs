@@ -10,10 +10,13 @@ mod completions;
 mod config;
 mod convert;
 mod demo;
+mod doctor;
 mod explain;
+mod ingest;
 mod inspect;
 mod key;
 mod limits;
+mod log;
 mod man;
 mod manifest;
 mod new;
@@ -73,6 +76,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Convert(convert::Command),
     Analyze(Box<analyze::Args>),
+    Ingest(Box<ingest::Args>),
+    #[command(subcommand)]
+    Log(log::Command),
+    Doctor(doctor::Args),
     Limits(limits::Args),
     Config(config::Args),
     Completions(completions::Args),
@@ -106,6 +113,9 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Policy(command) => policy::run(context, &command),
         Command::Convert(command) => convert::run(context, &command),
         Command::Analyze(args) => analyze::run(context, &args),
+        Command::Ingest(args) => ingest::run(context, &args),
+        Command::Log(command) => log::run(context, &command),
+        Command::Doctor(args) => doctor::run(context, &args),
         Command::Limits(args) => limits::run(context, &args),
         Command::Config(args) => config::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),

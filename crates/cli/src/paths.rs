@@ -49,6 +49,16 @@ impl Home {
         })
     }
 
+    /// Returns the data directory, which holds the store.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.data.clone()
+    }
+
+    /// Returns the place of the file that says which package processes which kind of capsule.
+    pub(crate) fn dispatch_file(&self) -> PathBuf {
+        self.config.join("dispatch.json")
+    }
+
     /// Returns the directory of the key files.
     pub(crate) fn keys(&self) -> PathBuf {
         self.data.join("keys")

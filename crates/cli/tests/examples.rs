@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::ingests;
 use crate::reference::helps;
 use crate::support::{Bench, CLOCK, HELLO, KAPSULE, REPOSITORY};
 
@@ -67,6 +68,7 @@ fn stage() -> Bench {
     bench.ok(&[&run[..], &["--output", "blocklist.output"]].concat());
     stage_agent(&bench);
     stage_capsules(&bench);
+    ingests::stage(&bench);
     bench
 }
 

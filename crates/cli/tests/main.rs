@@ -11,6 +11,7 @@ mod convert;
 mod demo;
 mod encrypted;
 mod examples;
+mod ingests;
 mod interrupts;
 mod keys;
 mod outside;

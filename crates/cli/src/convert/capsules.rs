@@ -112,7 +112,7 @@ pub(crate) fn convert(
         for (place, kind, bytes) in sealed.map_err(|error| internal(&error))? {
             write(place, kind, &bytes)?;
         }
-        Ok(())
+        Ok::<(), Failure>(())
     })?;
     let (authors, capsules) = (chains.len() as u64, next + items.len() as u64);
     Ok(Made { records, capsules, authors, channel: channel.id })

@@ -1,0 +1,271 @@
+//! Which package processes a capsule, and running it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use kapsule_abi::{ErrorCode, guard};
+use kapsule_engine::{CapsuleMetadata, MemoryCapsule, MemoryHost};
+use kapsule_format::capsule::{Capsule, Meta};
+use kapsule_format::closure::Closure;
+use kapsule_format::json::Fields;
+use kapsule_format::limits::JSON_FILE_BYTES_MAX;
+use kapsule_format::package::PackageId;
+use kapsule_format::policy::Policy;
+
+use crate::closure::{self, Found, Library, Sources};
+use crate::error::Failure;
+use crate::execute::{self, Engine, Loaded, Ready, Request};
+use crate::files;
+use crate::grants::GrantArgs;
+use crate::opening::{self, Asked, Files, Opened, Verifier};
+
+/// Value of `schema` in the dispatch file.
+const SCHEMA: &str = "kapsule/dispatch/1";
+
+/// Which package processes capsules of a kind, whatever they name themselves.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dispatch(BTreeMap<String, Target>);
+
+/// A package and the entry to call.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Target {
+    package: PackageId,
+    entry: String,
+}
+
+impl Dispatch {
+    /// Reads the file, if it is there.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        if !path.exists() {
+            return Ok(Self::default());
+        }
+        let bytes = files::read(path, "dispatch file", JSON_FILE_BYTES_MAX as u64)?;
+        let read = || {
+            let mut fields = Fields::of_file(&bytes, "dispatch")?;
+            fields.schema(SCHEMA)?;
+            let mut rules = BTreeMap::new();
+            for mut rule in fields.objects("rules")? {
+                let kind: String = rule.required("kind")?;
+                let package = PackageId::new(rule.required("package")?);
+                let target = Target { package, entry: rule.required("entry")? };
+                rule.finish()?;
+                if rules.insert(kind, target).is_some() && guard!("cli.dispatch.twice", true) {
+                    let detail = "two rules for one kind";
+                    let code = ErrorCode::SchemaViolation;
+                    return Err(kapsule_format::DecodeError::new(code, detail));
+                }
+            }
+            fields.finish()?;
+            Ok(Self(rules))
+        };
+        read().map_err(|error| {
+            let hint = "write canonical JSON: {\"rules\":[{\"entry\":\"run\",\"kind\":\"post\",\
+                        \"package\":\"<capsule_hash>\"}],\"schema\":\"kapsule/dispatch/1\"}";
+            Failure::decode(format!("{} is not a dispatch file", path.display()), &error, hint)
+        })
+    }
+
+    /// Returns what processes a capsule: what this file says of its kind, else what it names.
+    fn target(&self, meta: &Meta) -> Option<Target> {
+        let own = || {
+            let logic = meta.logic.as_ref()?;
+            Some(Target { package: logic.package, entry: logic.entry.clone() })
+        };
+        self.0.get(&meta.kind).cloned().or_else(own)
+    }
+}
+
+/// The packages that capsules ask for, and those that stand in them.
+#[derive(Default)]
+pub(crate) struct Wanted(BTreeMap<PackageId, Option<Vec<u8>>>);
+
+impl Wanted {
+    /// Notes what a file asks for, if it is a capsule.
+    pub(crate) fn note(&mut self, dispatch: &Dispatch, bytes: &[u8]) {
+        let Ok(capsule) = Capsule::decode(bytes) else { return };
+        let Some(target) = dispatch.target(capsule.meta()) else { return };
+        let own = capsule.meta().logic.as_ref().is_some_and(|own| own.package == target.package);
+        let embedded = capsule.logic().filter(|_| own).map(<[u8]>::to_vec);
+        let place = self.0.entry(target.package).or_default();
+        *place = place.take().or(embedded);
+    }
+
+    /// Finds and verifies every package with all that it needs.
+    pub(crate) fn open(self, sources: &Sources, verifier: &Verifier<'_>) -> Packages {
+        let open = |(id, embedded): (PackageId, Option<Vec<u8>>)| {
+            (id, open(&id, embedded, sources, verifier))
+        };
+        Packages(self.0.into_iter().map(open).collect())
+    }
+}
+
+/// A verified package with its closure.
+struct Prepared {
+    name: String,
+    opened: Opened,
+    closure: Closure<Found>,
+}
+
+/// Every package that was asked for, or why it cannot be used.
+pub(crate) struct Packages(BTreeMap<PackageId, Result<Prepared, Failure>>);
+
+fn open(
+    id: &PackageId,
+    embedded: Option<Vec<u8>>,
+    sources: &Sources,
+    verifier: &Verifier<'_>,
+) -> Result<Prepared, Failure> {
+    let kept = sources.get(id)?;
+    let files = kept.or_else(|| {
+        embedded.map(|bytes| Files::inside("a capsule", kapsule_format::capsule::LOGIC, &bytes))
+    });
+    let files = files.ok_or_else(|| {
+        let hint = "keep the package with `kapsule package add FILE`";
+        Failure::new(ErrorCode::DependencyAbsent, format!("the package {id} is not here"), hint)
+    })?;
+    let package = opening::decode(&files)?;
+    let closure = sources.closure(&package, verifier);
+    let finding = Some(closure::finding(&closure));
+    let opened = verifier.open(&files, Asked { closure: finding, hash: Some(*id) })?;
+    let closure = closure.map_err(|error| closure::failure(&files.name(), &package, *error))?;
+    Ok(Prepared { name: files.name(), opened, closure })
+}
+
+impl Packages {
+    /// Meters every module and gives them, ready to run, to `then`.
+    pub(crate) fn ready<T>(
+        &self,
+        grants: &GrantArgs,
+        dispatch: &Dispatch,
+        runs: u64,
+        then: impl FnOnce(&Logics<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let refused = self.0.iter().filter_map(|(id, package)| {
+            package.as_ref().err().map(|failure| (*id, failure.clone()))
+        });
+        let mut failed: BTreeMap<PackageId, Failure> = refused.collect();
+        let prepared = self.0.iter().filter_map(|(id, package)| Some((id, package.as_ref().ok()?)));
+        let mut libraries = BTreeMap::new();
+        for (id, package) in prepared {
+            match Library::new(&package.closure) {
+                Ok(library) => drop(libraries.insert(*id, (package, library))),
+                Err(failure) => drop(failed.insert(*id, failure)),
+            }
+        }
+        let mut loaded: BTreeMap<PackageId, (Loaded<'_>, Policy)> = BTreeMap::new();
+        for (id, (package, library)) in &libraries {
+            let load = || {
+                let module = package.opened.module.as_slice();
+                let loaded = execute::load(&package.name, &package.opened.package, module)?;
+                let policy = grants.effective(package.opened.package.policy())?.policy;
+                Ok((loaded.with_callees(library), policy))
+            };
+            match load() {
+                Ok(one) => drop(loaded.insert(*id, one)),
+                Err(failure) => drop(failed.insert(*id, failure)),
+            }
+        }
+        let mut ready = BTreeMap::new();
+        for (id, (loaded, policy)) in &loaded {
+            let fuel = policy.limits.fuel.saturating_mul(runs);
+            match loaded.compile(Engine::Auto, fuel) {
+                Ok(compiled) => drop(ready.insert(*id, (loaded, compiled, policy))),
+                Err(failure) => drop(failed.insert(*id, failure)),
+            }
+        }
+        then(&Logics { dispatch, ready, failed })
+    }
+}
+
+/// One package ready to run, with its policy.
+type ReadyLogic<'a> = (&'a Loaded<'a>, Ready<'a>, &'a Policy);
+
+/// What processes capsules.
+pub(crate) struct Logics<'a> {
+    dispatch: &'a Dispatch,
+    ready: BTreeMap<PackageId, ReadyLogic<'a>>,
+    failed: BTreeMap<PackageId, Failure>,
+}
+
+/// A run of the logic over one capsule.
+pub(crate) struct Ran {
+    /// Package that ran.
+    pub(crate) package: PackageId,
+    /// Entry that was called.
+    pub(crate) entry: String,
+    /// Printed outcome.
+    pub(crate) outcome: String,
+    /// Fuel that it used.
+    pub(crate) fuel: u64,
+    /// What it wrote.
+    pub(crate) output: Vec<u8>,
+}
+
+impl Logics<'_> {
+    /// Runs what processes a capsule, if anything does.
+    ///
+    /// The input is the body; the time is the one that the author claims, and the seed the id, so
+    /// that everybody gets the same result.
+    pub(crate) fn run(&self, meta: &Meta, body: &[u8]) -> Option<Result<Ran, Failure>> {
+        let target = self.dispatch.target(meta)?;
+        if let Some(failure) = self.failed.get(&target.package) {
+            return Some(Err(failure.clone()));
+        }
+        let (loaded, ready, policy) = self.ready.get(&target.package)?;
+        Some(run(meta, body, target, loaded, ready, policy))
+    }
+}
+
+fn run(
+    meta: &Meta,
+    body: &[u8],
+    target: Target,
+    loaded: &Loaded<'_>,
+    ready: &Ready<'_>,
+    policy: &Policy,
+) -> Result<Ran, Failure> {
+    if let Some(logic) = meta.logic.as_ref().filter(|own| own.package == target.package) {
+        let stated = logic.policy;
+        let other = stated != loaded.package.policy_hash();
+        if guard!("cli.ingest.logic_policy", other) {
+            let message = "the capsule names another policy than its logic has";
+            let hint = "the author of the capsule has to name the package as it is";
+            return Err(Failure::new(ErrorCode::FactsConflict, message, hint));
+        }
+    }
+    let kinds = &policy.kinds;
+    if guard!("cli.ingest.kind", !kinds.is_empty() && !kinds.contains(&meta.kind)) {
+        let message = format!("the package {} does not process {}", target.package, meta.kind);
+        let hint = "name a package for this kind in dispatch.json";
+        return Err(Failure::new(ErrorCode::HostcallDenied, message, hint));
+    }
+    let metadata = CapsuleMetadata {
+        kind: meta.kind.clone(),
+        channel: meta.channel.map(|channel| *channel.digest()),
+        author: meta.author.id(),
+        seq: meta.seq,
+        parents: meta.prev.iter().map(|id| *id.digest()).collect(),
+        flags: meta.flags.clone(),
+        claimed_ms: meta.time_ms,
+        logic: meta.logic.as_ref().map(|logic| *logic.package.digest()),
+    };
+    let capsules = vec![MemoryCapsule { metadata, payload: Some(body.to_vec()) }];
+    let host = MemoryHost { capsules, now_ms: meta.time_ms, ..MemoryHost::default() };
+    let request = Request {
+        entry: Some(&target.entry),
+        input: body,
+        policy,
+        fuel: None,
+        seed: *meta.id().as_bytes(),
+        engine: Engine::Auto,
+        states: false,
+    };
+    let ran = ready.run(&request, || host.clone())?;
+    Ok(Ran {
+        package: target.package,
+        entry: target.entry,
+        outcome: ran.run.outcome.to_string(),
+        fuel: ran.run.usage.fuel,
+        output: ran.run.output,
+    })
+}

@@ -1,0 +1,43 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Examples
+//! ```
+//! use kapsule_format::log::{Entry, EntryKind, LogName};
+//! use kapsule_store::{Opening, Store};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let opening = Opening { origin: Some(LogName::new("example.org/log")?), time_ms: 1 };
+//! let mut store = Store::open(folder.path(), opening)?;
+//! let index = store.write(|write| write.append(Entry::new(EntryKind::KeyCreated, 2)))?;
+//! assert_eq!((index, store.head()?.size), (1, 2));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Map
+//! | Work | Modules |
+//! |---|---|
+//! | the file and its tables | `schema`, `open` |
+//! | the log | `log`, `checkpoints` |
+//! | capsules, results, quarantine | `capsules` |
+//! | large values | `blobs` |
+//! | looking for damage | `check` |
+//!
+//! # Invariants
+//! - One writer at a time, and every change in a transaction that also appends to the log.
+//! - No key, no network, no clock: times and signing keys are arguments.
+
+mod blobs;
+mod capsules;
+mod check;
+mod checkpoints;
+mod error;
+mod log;
+mod open;
+mod schema;
+
+pub use capsules::{CapsuleRow, NewResult, Quarantined, ResultRow, View};
+pub use check::{Damage, Place};
+pub use checkpoints::CHECKPOINT_EVERY;
+pub use error::StoreError;
+pub use log::Head;
+pub use open::{Opening, Store, Write};
