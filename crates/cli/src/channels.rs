@@ -327,7 +327,7 @@ pub(crate) fn check_keyring(bytes: &[u8], before: Option<&KeyringAt>) -> Result<
     capsule.check_links()?;
     let stands = standing(meta, &found, &Surroundings { keyring: before, ..Default::default() });
     let wrong = [found.statement, found.signature].into_iter().flatten().next();
-    let refused = wrong.or_else(|| match stands.authority {
+    let refused = wrong.or(match stands.authority {
         Finding::Pass => None,
         Finding::Fail(error) | Finding::NotDone(error) => Some(error),
     });

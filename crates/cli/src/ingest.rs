@@ -285,8 +285,11 @@ pub(crate) fn may_change(code: &str) -> bool {
     [ErrorCode::AncestorAbsent, ErrorCode::NotLookedAt].iter().any(|own| own.to_string() == code)
 }
 
+/// A file that is no capsule, or contradicts itself.
+type Refused = (File, DecodeError);
+
 /// Checks every file on all cores.
-fn check_all(files: Vec<File>) -> Result<(Vec<Checked>, Vec<(File, DecodeError)>), Failure> {
+fn check_all(files: Vec<File>) -> Result<(Vec<Checked>, Vec<Refused>), Failure> {
     let mut results = Vec::with_capacity(files.len());
     let told = batch::in_order(
         files.len(),

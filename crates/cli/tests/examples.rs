@@ -7,6 +7,9 @@ use crate::ingests;
 use crate::reference::helps;
 use crate::support::{Bench, CLOCK, HELLO, KAPSULE, REPOSITORY};
 
+/// What stands for an id in an example.
+const ID: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
+
 /// Prepares a directory with everything that examples name.
 fn stage() -> Bench {
     let bench = Bench::with_hello();
@@ -72,18 +75,36 @@ fn stage() -> Bench {
     bench
 }
 
-/// Makes a directory with what somebody else wrote in a public channel.
+/// Makes what the commands on channels and single capsules name: a file that somebody else wrote,
+/// bodies, and rules of a relay.
 fn stage_capsules(bench: &Bench) {
+    bench.ok(&["key", "recipient", "alice"]);
+    bench.write("hello.txt", "hello");
+    bench.write("answer.txt", "hello to you");
+    bench.write("trust.toml", format!("[[edge]]\nabout = \"{ID}\"\nweight_ppm = 500000\n"));
+    bench.write("relay.toml", "default = \"forward\"\n");
     let other = Bench::new();
     other.ok(&["key", "new", "alice"]);
     other.ok(&["channel", "new", "square", "--public"]);
-    other.ok(&["channel", "share", "square", "-o", "capsules"]);
-    for index in 0..3 {
-        other.write("text", format!("post {index}"));
-        let file = format!("capsules/{index}.kapsule");
-        other.ok(&["post", "post", "--file", "text", "-o", &file]);
-    }
-    copy(&other.path("capsules"), &bench.path("capsules"));
+    other.write("text", "hello");
+    other.ok(&["post", "post", "--file", "text", "-o", "hello.kapsule"]);
+    other.ok(&["channel", "rotate", "square"]);
+    other.ok(&["channel", "share", "square", "-o", "team-keyrings"]);
+    copy(&other.path("team-keyrings"), &bench.path("team-keyrings"));
+    bench.write("hello.kapsule", other.read("hello.kapsule"));
+}
+
+/// Makes the channel that the examples of one command go on in.
+fn stage_channel(bench: &Bench, command: &[String]) {
+    let words: Vec<&str> = command.iter().map(String::as_str).collect();
+    match words[..] {
+        ["post"] => bench.ok(&["channel", "new", "news", "--public", "--key", "alice"]),
+        ["channel", "share" | "rotate"] => {
+            let readers = ["--reader", "alice", "--reader", "bob.agepub"];
+            bench.ok(&[&["channel", "new", "team", "--key", "alice"][..], &readers].concat())
+        }
+        _ => return,
+    };
 }
 
 /// Makes two receipts of one job and the report of one.
@@ -156,8 +177,10 @@ fn every_example_runs() {
                 fs::remove_file(bench.path("home/data/keys").join(file)).unwrap();
             }
         }
+        stage_channel(&bench, &path);
         // Cargo builds for half a minute; `cargo xtask sdk` does what these examples do.
         for line in lines.into_iter().filter(|line| !line.starts_with("kapsule build")) {
+            let line = &line.replace(" ID ", &format!(" {ID} ")).replace("HASH", ID);
             let ended = bench.command("sh").args(["-c", line]).output().unwrap();
             let stderr = String::from_utf8_lossy(&ended.stderr);
             assert!(ended.status.success(), "{path:?}: {line}: {stderr}");

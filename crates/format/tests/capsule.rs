@@ -294,6 +294,8 @@ fn a_file_tells_nothing_of_its_body_but_a_class_of_lengths() {
     assert_eq!(payload(&length("yes")), payload(&length("no!!")));
     let other = Capsule::decode(&channel.genesis).unwrap();
     assert_ne!(read.meta().commitment, other.meta().commitment, "a salt hides equal bodies");
-    let again = channel.post(&channel.owner, secret).seal([9; 32], &[channel.recipient.clone()]);
+    let again = channel
+        .post(&channel.owner, secret)
+        .seal([9; 32], std::slice::from_ref(&channel.recipient));
     assert_ne!(again.unwrap().meta().commitment, read.meta().commitment);
 }

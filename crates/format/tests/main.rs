@@ -1,5 +1,12 @@
 //! Integration tests of `kapsule-format`: vectors and published tables.
 #![expect(clippy::disallowed_methods, reason = "tests read the vectors and the published tables")]
+#![cfg_attr(
+    feature = "encrypt",
+    expect(
+        clippy::unwrap_used,
+        reason = "helpers that cannot go on fail the test that calls them"
+    )
+)]
 
 #[cfg(test)]
 mod authoring;

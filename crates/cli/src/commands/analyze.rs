@@ -43,11 +43,11 @@ Examples:
 The directory is read as it is; nothing is stored, and no store is needed. Capsules are verified and
 opened with the keys of this home and of its channels, and with keyrings among the files.
 
-The form says how the module is given the capsules. `rank`, `blocklist` and `trust` are the inputs of
-the standard modules, which then run once over all of them; `capsule` runs the module once for each,
-on [id, author, time_ms, kind, flags, body] in CBOR, and takes an output that is a CBOR integer as
-the score. Without --form the name of the package decides. `trust` needs --grant trust.graph and a
---viewer, `blocklist` needs --rules.
+The form says how the module is given the capsules. `rank`, `blocklist` and `trust` are the inputs
+of the standard modules, which then run once over all of them; `capsule` runs the module once for
+each, on [id, author, time_ms, kind, flags, body] in CBOR, and takes an output that is a CBOR
+integer as the score. Without --form the name of the package decides. `trust` needs
+--grant trust.graph and a --viewer, `blocklist` needs --rules.
 
 The exit code is 0 if the module completed; files that are refused are named and counted.";
 

@@ -23,7 +23,7 @@ const NEW_EXAMPLES: &str = "\
 Examples:
   kapsule channel new news --public --key alice
   kapsule channel new team --key alice --reader alice --reader bob.agepub
-  kapsule channel new board --key alice --key carol --threshold 2 --reader alice";
+  kapsule channel new board --key alice --key grace --threshold 2 --reader alice";
 const LIST_EXAMPLES: &str = "\
 Examples:
   kapsule channel list

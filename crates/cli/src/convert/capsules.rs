@@ -145,12 +145,15 @@ fn salt(parts: &[&str]) -> [u8; 32] {
     *sha256(parts.join("\n").as_bytes()).as_bytes()
 }
 
+/// A capsule as it goes to disk: place in the table, kind, bytes.
+type Written = (u64, &'static str, Vec<u8>);
+
 /// Writes what one author says, each capsule after the one before.
 fn seal(
     channel: &Channel,
     name: &Name,
     items: &[(u64, &Item)],
-) -> Result<Vec<(u64, &'static str, Vec<u8>)>, DecodeError> {
+) -> Result<Vec<Written>, DecodeError> {
     let secret = secret(name)?;
     let author = Identity::try_from(secret.public().clone())?;
     let mut files = Vec::with_capacity(items.len());

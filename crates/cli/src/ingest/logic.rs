@@ -49,7 +49,8 @@ impl Dispatch {
                 let package = PackageId::new(rule.required("package")?);
                 let target = Target { package, entry: rule.required("entry")? };
                 rule.finish()?;
-                if rules.insert(kind, target).is_some() && guard!("cli.dispatch.twice", true) {
+                let twice = rules.insert(kind, target).is_some();
+                if guard!("cli.dispatch.twice", twice) {
                     let detail = "two rules for one kind";
                     let code = ErrorCode::SchemaViolation;
                     return Err(kapsule_format::DecodeError::new(code, detail));

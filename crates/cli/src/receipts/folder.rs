@@ -136,7 +136,7 @@ pub(crate) fn to_table(rows: &[Row]) -> String {
 }
 
 /// What a folder of receipts comes to.
-pub(crate) struct Stats {
+pub(crate) struct Totals {
     counts: Vec<(&'static str, BTreeMap<String, u64>)>,
     fuel: Vec<u64>,
     bytes: u64,
@@ -145,7 +145,7 @@ pub(crate) struct Stats {
     contradicting: Vec<Vec<String>>,
 }
 
-impl Stats {
+impl Totals {
     /// Counts.
     pub(crate) fn of(rows: &[Row]) -> Self {
         let count = |key: &dyn Fn(&Row) -> Option<String>| {

@@ -66,9 +66,8 @@ pub(crate) fn judge(case: &Case) -> Verdict {
     capsule.check_bound()?;
     meta.check_facts()?;
     let signatures = capsule.signatures([]);
-    for error in [&signatures.statement, &signatures.signature].into_iter().flatten() {
-        return Err(error.clone());
-    }
+    let wrong = [&signatures.statement, &signatures.signature].into_iter().flatten().next();
+    wrong.map_or(Ok(()), |error| Err(error.clone()))?;
     signatures.check_own(&meta.author)?;
     capsule.check_links()?;
     check_standing(case, &capsule)?;

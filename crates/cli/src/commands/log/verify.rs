@@ -1,6 +1,6 @@
 //! `kapsule log verify`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kapsule_abi::ErrorCode;
 use kapsule_format::klog;
@@ -45,7 +45,7 @@ pub(crate) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Done {
     let vkey = args.vkey.as_deref().map(read_vkey).transpose()?;
-    let saved = args.checkpoint.as_ref().map(read_note).transpose()?;
+    let saved = args.checkpoint.as_deref().map(read_note).transpose()?;
     if let (Some(note), Some(vkey)) = (&saved, &vkey) {
         note.verify(vkey).map_err(|error| refused(StoreError::from(error)))?;
     }
@@ -106,11 +106,7 @@ fn store(
     Ok((head.size, head.root.to_string(), damage))
 }
 
-fn file(
-    path: &PathBuf,
-    origin: &LogName,
-    saved: Option<&SignedCheckpoint>,
-) -> Result<Found, Failure> {
+fn file(path: &Path, origin: &LogName, saved: Option<&SignedCheckpoint>) -> Result<Found, Failure> {
     let bytes = files::read(path, "log", INPUT_BYTES_MAX.max(RECORD_BYTES_MAX as u64))?;
     let mut chain = Chain::new(origin.clone());
     let mut reached = saved.is_none_or(|note| note.checkpoint.size == 0);
@@ -173,7 +169,7 @@ pub(crate) fn read_vkey(text: &str) -> Result<VerifierKey, Failure> {
     })
 }
 
-fn read_note(path: &PathBuf) -> Result<SignedCheckpoint, Failure> {
+fn read_note(path: &Path) -> Result<SignedCheckpoint, Failure> {
     let bytes = files::read(path, "checkpoint", NOTE_BYTES_MAX as u64)?;
     SignedCheckpoint::decode(&bytes).map_err(|error| {
         let hint = "name a file that `kapsule log checkpoint -o` wrote";
