@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kapsule_format::capsule::kind;
 use serde_json::{Value, json};
 
 use crate::convert::rows::{Rank, Trust};
@@ -80,7 +81,7 @@ pub(crate) struct Summary {
     pub(crate) quartiles: Option<[u64; 5]>,
     /// Lowest score of each bar, and the number of scores in it.
     pub(crate) scores: Vec<(String, u64)>,
-    /// First day of each bar, and the number of capsules in it.
+    /// First day of each bar, and the number of capsules in it, keyrings left out.
     pub(crate) activity: Vec<(String, u64)>,
     /// Width of a bar of the activity in days.
     pub(crate) period_days: u64,
@@ -98,7 +99,9 @@ impl Summary {
         rows.iter().for_each(|row| *labels.entry(row.label.clone()).or_default() += 1);
         let mut scores: Vec<u64> = rows.iter().filter_map(|row| row.score).collect();
         scores.sort_unstable();
-        let days: Vec<u64> = items.iter().map(|item| item.time_ms / DAY_MS).collect();
+        // Keyrings make a channel and say nothing in it.
+        let said = items.iter().filter(|item| item.kind != kind::KEYRING);
+        let days: Vec<u64> = said.map(|item| item.time_ms / DAY_MS).collect();
         let span = days.iter().min().copied().zip(days.iter().max().copied());
         let name = |day: u64| time::day(day * DAY_MS);
         let (period_days, activity) = activity(&days, span);

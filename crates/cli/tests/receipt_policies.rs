@@ -90,6 +90,7 @@ fn a_receipt_under_a_policy_reaches_every_level() {
 fn configured_files_are_used_and_pins_hold() {
     let bench = scene();
     issue(&bench, &[]);
+    std::fs::create_dir_all(bench.path("home/config")).unwrap();
     for name in ["trust.json", "acl.json", "registry.json"] {
         bench.write(&format!("home/config/{name}"), bench.read(name));
     }

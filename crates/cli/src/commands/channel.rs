@@ -23,7 +23,7 @@ const NEW_EXAMPLES: &str = "\
 Examples:
   kapsule channel new news --public --key alice
   kapsule channel new team --key alice --reader alice --reader bob.agepub
-  kapsule channel new board --key alice --key grace --threshold 2 --reader alice";
+  kapsule channel new board --key alice --co-owner grace --threshold 2 --reader alice";
 const LIST_EXAMPLES: &str = "\
 Examples:
   kapsule channel list
@@ -57,7 +57,7 @@ pub(crate) enum Command {
 
 /// Starts a channel
 ///
-/// Each `--key` is an owner and signs; the first one is the author.
+/// `--key` is the author and an owner; every `--co-owner` is an owner too, and all of them sign.
 /// Members read with their age keys (`kapsule key recipient NAME` makes one); without `--reader`
 /// nobody but this home holds the key.
 /// With `--public` the key stands in the keyring for everybody.

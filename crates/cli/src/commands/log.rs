@@ -100,7 +100,7 @@ pub(crate) struct ProveArgs {
 const EXPORT_EXAMPLES: &str = "\
 Examples:
   kapsule log export -o audit.klog
-  kapsule log verify --file audit.klog";
+  kapsule log verify --file audit.klog --origin example.org/log";
 
 /// Writes every entry to a file that `kapsule log verify --file` checks anywhere
 #[derive(Debug, clap::Args)]

@@ -82,7 +82,7 @@ pub(super) fn list(context: &Context, args: &ListArgs) -> Done {
 
 pub(super) fn stats(context: &Context, args: &StatsArgs) -> Done {
     let (ui, rows) = (&context.ui, args.folder.read(context)?);
-    let stats = folder::Stats::of(&rows);
+    let stats = folder::Totals::of(&rows);
     match ui.json() {
         true => ui.object(&stats.to_json(rows.len()))?,
         false => ui.text(&stats.to_text(rows.len()))?,
