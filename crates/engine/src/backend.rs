@@ -10,6 +10,8 @@ mod shape;
 pub(crate) mod jit;
 mod lend;
 #[cfg(feature = "jit")]
+pub(crate) mod nans;
+#[cfg(feature = "jit")]
 mod stored;
 pub(crate) mod wasmi;
 
@@ -354,7 +356,8 @@ pub(crate) enum Fault {
 pub struct TrapSite {
     /// Index of the function in the function index space of the metered module.
     pub function: u32,
-    /// Byte offset of the instruction in the metered module, where known.
+    /// Byte offset of the instruction in the metered module, where known; on the JIT the checks
+    /// for NaNs of profile `float-1` count.
     pub offset: Option<u64>,
 }
 

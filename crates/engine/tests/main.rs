@@ -5,6 +5,7 @@ mod compose;
 mod hostcalls;
 mod limits;
 mod metering;
+mod nans;
 mod outside;
 mod raw;
 mod refusals;

@@ -22,7 +22,7 @@ use wasmtime::{Instance as NativeInstance, OptLevel, TypedFunc, Val, WasmBacktra
 
 use super::lend::{Lender, Lent, lend};
 use super::shape::Word;
-use super::{Backend, Facts, Fault, GlobalValue, Instance, NAMESPACE, TrapSite, place};
+use super::{Backend, Facts, Fault, GlobalValue, Instance, NAMESPACE, TrapSite, nans, place};
 use crate::HostError;
 use crate::hostcall::{Deadline, Dispatcher};
 
@@ -126,13 +126,13 @@ pub(crate) fn engine(stops: Stops) -> Result<&'static Engine, HostError> {
     engine.get_or_init(make).as_ref().map_err(|detail| broken(detail.clone()))
 }
 
-/// Returns the one configuration that such code is compiled with.
+/// Returns the one configuration that such code is compiled with; NaNs are canonical by the code
+/// itself ([`nans`]).
 pub(crate) fn config(stops: Stops) -> Config {
     let mut config = Config::new();
     config
         .consume_fuel(false)
         .epoch_interruption(stops == Stops::Anywhere)
-        .cranelift_nan_canonicalization(true)
         .cranelift_opt_level(OptLevel::Speed)
         .max_wasm_stack(GUEST_STACK_BYTES)
         .async_stack_size(GUEST_STACK_BYTES + HOST_STACK_BYTES)
@@ -142,8 +142,9 @@ pub(crate) fn config(stops: Stops) -> Config {
 
 impl Code {
     pub(crate) fn new(bytes: &[u8], facts: &Facts, stops: Stops) -> Result<Self, HostError> {
+        let bytes = nans::canonical(bytes).map_err(refused)?;
         let module =
-            Module::new(engine(stops)?, bytes).map_err(|error| refused(format!("{error:#}")))?;
+            Module::new(engine(stops)?, &bytes).map_err(|error| refused(format!("{error:#}")))?;
         Self::link(&module, facts, stops)
     }
 

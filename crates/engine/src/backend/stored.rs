@@ -23,7 +23,7 @@ use super::jit::{self, Code, Stops};
 use crate::HostError;
 
 /// First bytes of an entry; another layout has another number.
-const MAGIC: [u8; 8] = *b"KPSLJIT1";
+const MAGIC: [u8; 8] = *b"KPSLJIT2";
 /// Bytes of the keyed hash behind the magic.
 const TAG_BYTES: usize = 32;
 
