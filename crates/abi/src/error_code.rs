@@ -74,6 +74,7 @@ error_codes! {
     StanzaMismatch = 54, "STANZA_MISMATCH", "age stanzas differ from the list or are mixed";
     CapsuleFork = 55, "CAPSULE_FORK", "two Capsules with one author and seq";
     EventChainBroken = 56, "EVENT_CHAIN_BROKEN", "event seq, prev or hash";
+    ChunkUnavailable = 74, "CHUNK_UNAVAILABLE", "sampled chunk missing after all retries";
     PolicyRuleFailed = 100, "POLICY_RULE_FAILED", "a rule without its own code";
     GpuForbidden = 101, "GPU_FORBIDDEN", "host manifest lists a GPU";
     PublicOutputMissing = 102, "PUBLIC_OUTPUT_MISSING", "required public output absent";
@@ -116,6 +117,7 @@ error_codes! {
     AncestorAbsent = 204, "ANCESTOR_ABSENT", "prev Capsule or parent Receipt absent";
     BundleAbsent = 205, "BUNDLE_ABSENT", "audit bundle not found";
     BundleMismatch = 206, "BUNDLE_MISMATCH", "fetched bundle has another digest";
+    ChallengeInvalid = 207, "CHALLENGE_INVALID", "challenge malformed or not bound to the Receipt";
     AnswerLate = 208, "ANSWER_LATE", "answered after answer_by";
     ResponseInvalid = 209, "RESPONSE_INVALID", "chunk or path does not lead to the root";
     ProviderTimeout = 210, "PROVIDER_TIMEOUT", "provider did not answer in time";

@@ -20,6 +20,8 @@ use crate::{DecodeError, Digest};
 
 pub use attached::{SignatureName, Signatures};
 
+pub(crate) use attached::check_carried;
+
 /// Payload type of every envelope, part of the signed bytes.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
@@ -166,6 +168,12 @@ impl Envelope {
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.payload
+    }
+
+    /// Returns the key id that the file states, which is never authenticated.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.key_id
     }
 
     /// Returns the signature bytes.

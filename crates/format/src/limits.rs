@@ -67,6 +67,12 @@ pub const KEYRING_OWNERS_MAX: u64 = 16;
 /// Greatest number of runs that a receipt lists inside its run.
 pub const NESTED_RUNS_MAX: u64 = 256;
 
+/// Greatest number of chunks of an audit bundle that a challenge asks for.
+pub const SAMPLES_MAX: u64 = 1_024;
+
+/// Greatest length of the answer to a challenge, in bytes.
+pub const RESPONSE_BYTES_MAX: u64 = 1 << 27;
+
 /// Greatest number of checkpoints of one run that are read.
 pub const CHECKPOINTS_MAX: u64 = 65_536;
 

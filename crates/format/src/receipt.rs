@@ -6,12 +6,14 @@
 mod bundle;
 mod checkpoint;
 mod claim;
+pub mod da;
 mod exec;
 mod facts;
 mod file;
 mod issue;
 mod manifests;
 mod parts;
+mod proof;
 mod statement;
 
 pub use bundle::{Bundle, CHECKPOINTS, POLICY, TRANSCRIPT};
@@ -20,7 +22,8 @@ pub use claim::Claim;
 pub use exec::{Counted, ExecBody, ExecHash, Sized};
 pub use facts::{Difference, differences};
 pub use file::{
-    BUNDLE, Blobs, Ignored, MANIFEST_SIGNATURES, PACKAGE, POLICY_PROOF, RECEIPT_POLICY, Receipt,
+    BUNDLE, Blobs, Ignored, LOG_PROOFS, MANIFEST_SIGNATURES, PACKAGE, POLICY_PROOF, RECEIPT_POLICY,
+    Receipt,
 };
 pub use issue::{Evidence, Extras, Issue, Issued, OUTPUT, exec_body, issue, vouch};
 pub use manifests::{
@@ -28,6 +31,7 @@ pub use manifests::{
     ToolchainManifest, UsedTool,
 };
 pub use parts::{Anchor, BundleRef, Context, Events, Job, PolicyRef, PublicOutput, TraceSpec};
+pub use proof::{PROOFS, ProofItem, STARK, system_name};
 pub use statement::{PREDICATE, Statement, StatementHash, outcome_name, trace_spec_hash};
 
 pub use crate::envelope::SignatureName;

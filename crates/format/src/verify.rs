@@ -13,10 +13,10 @@ use core::ops::Deref;
 
 pub use capsule::capsule;
 pub use checks::{ClosureFinding, Options, load, package};
-pub use receipt::{ReceiptOptions, Reexecution, receipt};
+pub use receipt::{ProofFinding, ReceiptOptions, Reexecution, proof_items, receipt};
 pub use report::{
     Artefact, CapsuleFacts, Check, CheckName, CheckResult, Facts, Level, ReceiptFacts, Report,
-    RuleFact, SignatureFact, SignatureState,
+    RuleFact, SamplingFact, SignatureFact, SignatureState,
 };
 
 /// A value whose structure holds and whose signatures nobody has looked at.

@@ -19,6 +19,8 @@ mod package;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
+mod receipt_evidence;
+#[cfg(test)]
 mod receipt_rules;
 #[cfg(test)]
 mod storage;

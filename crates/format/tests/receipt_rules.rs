@@ -28,12 +28,12 @@ const NONCE: [u8; 32] = [0x5a; 32];
 /// A second after the end of the run.
 const NOW_MS: u64 = 1_767_225_601_004;
 
-fn key(first: u8) -> SecretKey {
+pub(crate) fn key(first: u8) -> SecretKey {
     let seed: Vec<u8> = (first..first + 32).collect();
     SecretKey::from_seed(Suite::Ed25519, &seed.try_into().unwrap()).unwrap()
 }
 
-fn identity(key: &SecretKey) -> Identity {
+pub(crate) fn identity(key: &SecretKey) -> Identity {
     Identity::try_from(key.public().clone()).unwrap()
 }
 
@@ -75,24 +75,24 @@ fn toolchain() -> ToolchainManifest {
 }
 
 /// A receipt under a policy, and everything that its verifier has.
-struct Scene {
+pub(crate) struct Scene {
     issuer: SecretKey,
     voucher: SecretKey,
-    policy: ReceiptPolicy,
+    pub(crate) policy: ReceiptPolicy,
     track: &'static str,
     manifests: Vec<(&'static str, Vec<u8>)>,
     vouched: bool,
     /// Whether the policy is in the receipt.
     bound: bool,
-    claim: Claim,
-    attached: Vec<(String, Vec<u8>)>,
-    trust: Trust,
-    options: Options<'static>,
-    asked: ReceiptOptions,
-    now_ms: Option<u64>,
+    pub(crate) claim: Claim,
+    pub(crate) attached: Vec<(String, Vec<u8>)>,
+    pub(crate) trust: Trust,
+    pub(crate) options: Options<'static>,
+    pub(crate) asked: ReceiptOptions,
+    pub(crate) now_ms: Option<u64>,
 }
 
-fn trusted(key: &SecretKey, role: Role) -> TrustedKey {
+pub(crate) fn trusted(key: &SecretKey, role: Role) -> TrustedKey {
     TrustedKey {
         identity: identity(key),
         name: "k".into(),
@@ -104,14 +104,14 @@ fn trusted(key: &SecretKey, role: Role) -> TrustedKey {
     }
 }
 
-fn registry(policies: &[&ReceiptPolicy]) -> Registry {
+pub(crate) fn registry(policies: &[&ReceiptPolicy]) -> Registry {
     let mut policies: Vec<Registered> =
         policies.iter().map(|policy| Registered::active(policy)).collect();
     policies.sort_by(|left, right| left.id.cmp(&right.id));
     Registry { id: "example".into(), serial: 1, policies }
 }
 
-fn pin(registry: &Registry) -> trust::Registry {
+pub(crate) fn pin(registry: &Registry) -> trust::Registry {
     let (root, size) = (registry.root(), registry.policies.len() as u64);
     trust::Registry { id: registry.id.clone(), root, size, extensions: Default::default() }
 }
@@ -128,7 +128,7 @@ fn acl(issuer: &SecretKey) -> Acl {
 }
 
 impl Scene {
-    fn new(rules: Rules) -> Self {
+    pub(crate) fn new(rules: Rules) -> Self {
         let (issuer, voucher) = (key(1), key(65));
         let policy =
             ReceiptPolicy { id: "nightly".into(), version: "1".into(), rules, tracks: Vec::new() };
@@ -173,7 +173,8 @@ impl Scene {
         self
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    /// Returns the claim that is signed, and what it binds besides.
+    fn signed(&self) -> (Claim, Vec<(&str, Vec<u8>)>) {
         let mut claim = self.claim.clone();
         claim.issuer = identity(&self.issuer);
         claim.policy = Some(PolicyRef {
@@ -188,6 +189,16 @@ impl Scene {
         }
         claim.entries.extend(bound.iter().map(|(name, bytes)| EntryRef::of(name, bytes)));
         claim.entries.sort_by(|left, right| left.name.cmp(&right.name));
+        (claim, bound)
+    }
+
+    /// Returns the claim of the receipt as it stands.
+    pub(crate) fn claimed(&self) -> Claim {
+        self.signed().0
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let (claim, bound) = self.signed();
         let mut writer = Writer::new(Kind::Receipt, claim.encode());
         let name = SignatureName::of(self.issuer.public());
         let envelope = Envelope::sign(&claim.signed_statement(), &self.issuer);
@@ -202,16 +213,16 @@ impl Scene {
         writer.finish().unwrap()
     }
 
-    fn report(&self) -> Report {
+    pub(crate) fn report(&self) -> Report {
         let bytes = self.bytes();
         verify::receipt(&bytes, Some(&self.trust), self.now_ms, &self.options, &self.asked)
     }
 
-    fn result(&self, name: CheckName) -> CheckResult {
+    pub(crate) fn result(&self, name: CheckName) -> CheckResult {
         self.report().result(name).unwrap()
     }
 
-    fn rule(&self, name: RuleName) -> CheckResult {
+    pub(crate) fn rule(&self, name: RuleName) -> CheckResult {
         let report = self.report();
         let rules = &report.facts.receipt.as_ref().unwrap().rules;
         rules.iter().find(|rule| rule.name == name).unwrap().result

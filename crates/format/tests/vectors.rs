@@ -11,6 +11,7 @@ mod authoring;
 mod capsule;
 mod cbor;
 mod container;
+mod da;
 mod encrypted;
 mod envelope;
 mod hash;
@@ -47,6 +48,7 @@ const GROUPS: &[Group] = &[
     #[cfg(feature = "encrypt")]
     Group { name: "capsule", judge: capsule::judge },
     Group { name: "container", judge: container::judge },
+    Group { name: "da", judge: da::judge },
     Group { name: "envelope", judge: envelope::judge },
     Group { name: "hash", judge: hash::judge },
     Group { name: "kcbor", judge: cbor::judge },

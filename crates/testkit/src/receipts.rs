@@ -2,6 +2,7 @@
 //!
 //! Key, nonce, run and times are fixed, so that a sample has the same bytes everywhere.
 
+mod enforced;
 mod forge;
 pub mod vectors;
 
@@ -21,7 +22,8 @@ use kapsule_format::verify::{
 };
 use kapsule_meter::Profile;
 
-pub use forge::{Outcome, mutations, run_all};
+pub use enforced::Enforced;
+pub use forge::{Judged, Outcome, mutations, refused, run_all};
 
 /// Checks that an untouched sample passes; a mutation of any byte makes one of them not pass.
 pub const DEMANDED: [CheckName; 13] = [

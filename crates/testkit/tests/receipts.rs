@@ -16,15 +16,19 @@ use kapsule_format::transcript::{
 };
 use kapsule_format::trust::{Role, Trust, TrustedKey};
 use kapsule_format::verify::{self, CheckName, CheckResult, Level, Options, ReceiptOptions};
+use kapsule_testkit::Random;
+use kapsule_testkit::mutate::mutate;
 use kapsule_testkit::receipts::{
-    self, NONCE, STORIES, examine, is_refused, mutations, reissue, repeats, rewrite, run_all,
-    sample, vectors,
+    self, Enforced, NONCE, STORIES, examine, is_refused, mutations, refused, reissue, repeats,
+    rewrite, run_all, sample, vectors,
 };
 
 /// Seed of the slice that CI makes of `cargo xtask soak receipts`.
 const SEED: u64 = 1;
 /// Random mutations in the slice.
 const SLICE: u64 = 4_000;
+/// Random mutations of what decides about a level, and as many of an answer to a challenge.
+const SLICE_ENFORCED: u64 = 2_000;
 
 fn base() -> Vec<u8> {
     sample(&STORIES[0], Backend::Wasmi).bytes
@@ -179,7 +183,7 @@ fn every_byte_and_entry_of_every_sample_matters() {
     for (index, original) in samples.iter().enumerate() {
         let other = &samples[(index + 1) % samples.len()];
         // The container's padding is uniform, so a step that is no power of two meets all of it.
-        let outcome = mutations(original, other, 3);
+        let outcome = mutations((original, &refused), other, 3);
         let what: Vec<&String> = outcome.accepted.iter().map(|(what, _)| what).collect();
         assert!(what.is_empty(), "{}: {what:?}", STORIES[index].name);
         assert!(outcome.tried > 1_000, "{outcome:?}");
@@ -189,11 +193,47 @@ fn every_byte_and_entry_of_every_sample_matters() {
 #[test]
 fn random_mutations_are_refused() {
     let other = sample(&STORIES[1], Backend::Wasmi).bytes;
-    let outcome = run_all(&base(), &other, SLICE, SEED);
+    let outcome = run_all((&base(), &refused), &other, SLICE, SEED);
     let what: Vec<&String> = outcome.accepted.iter().map(|(what, _)| what).collect();
     assert!(what.is_empty(), "{what:?}");
     assert_eq!(outcome.tried, SLICE);
     assert!(outcome.same < SLICE / 4, "{} mutations changed nothing", outcome.same);
+}
+
+#[test]
+fn nothing_lifts_a_receipt_over_its_policy() {
+    let (enforced, other) = (Enforced::new(Backend::Wasmi, 1), Enforced::new(Backend::Wasmi, 2));
+    let report = enforced.examine(&enforced.bytes);
+    assert_eq!((report.level, report.error_code), (Level::PolicyEnforced, None), "{report:?}");
+    let refuses = |bytes: &[u8]| enforced.refuses(bytes);
+    let judged = (enforced.bytes.as_slice(), &refuses as &dyn Fn(&[u8]) -> bool);
+    let systematic = mutations(judged, &other.bytes, 7);
+    let random = run_all(judged, &other.bytes, SLICE_ENFORCED, SEED);
+    for outcome in [systematic, random] {
+        let what: Vec<&String> = outcome.accepted.iter().map(|(what, _)| what).collect();
+        assert!(what.is_empty(), "{what:?}");
+        assert!(outcome.tried > 1_000, "{}", outcome.tried);
+    }
+}
+
+#[test]
+fn answers_to_challenges_have_one_form() {
+    let (enforced, other) = (Enforced::new(Backend::Wasmi, 1), Enforced::new(Backend::Wasmi, 2));
+    let honest = enforced.challenge.respond(&enforced.bundle).unwrap();
+    assert_eq!(enforced.challenge.check(&honest), Ok(Vec::new()));
+    let foreign = other.challenge.respond(&other.bundle).unwrap();
+    assert!(enforced.challenge.check(&foreign).is_err());
+    let mut random = Random::new(SEED);
+    let mut changed = 0;
+    for number in 0..SLICE_ENFORCED {
+        let forged = mutate(&honest, &foreign, &mut random);
+        if forged != honest {
+            let checked = enforced.challenge.check(&forged);
+            assert_ne!(checked, Ok(Vec::new()), "mutation {number} of seed {SEED}");
+            changed += 1;
+        }
+    }
+    assert!(changed > SLICE_ENFORCED / 2, "{changed}");
 }
 
 #[test]
@@ -367,6 +407,12 @@ fn every_backend_gives_the_golden_receipts() {
             assert!(made == golden, "{} on {backend} is another receipt", story.name);
             assert!(repeats(&made, *backend), "{} on {backend}", story.name);
         }
+    }
+    let golden = fs::read(folder.join("under-policy.bin")).unwrap();
+    for backend in Backend::ALL {
+        let made = Enforced::new(*backend, 0xc3).issued;
+        assert!(made == golden, "under-policy on {backend} is another receipt");
+        assert!(repeats(&made, *backend), "under-policy on {backend}");
     }
 }
 

@@ -52,6 +52,25 @@ impl SignatureName {
     }
 }
 
+/// Checks that every key of an identity signed a statement that envelopes carry.
+///
+/// # Errors
+/// E033 where a key has no envelope; as [`Envelope::verify`].
+pub(crate) fn check_carried<'e>(
+    statement: &[u8],
+    signer: &Identity,
+    find: impl Fn(&SignatureName) -> Option<&'e Envelope>,
+) -> Result<(), DecodeError> {
+    signer.keys().iter().try_for_each(|key| {
+        let name = SignatureName::of(key);
+        let envelope = find(&name).ok_or_else(|| {
+            let detail = format!("the key {} of {} did not sign", name.keyid, signer.id());
+            DecodeError::new(ErrorCode::SignatureMissing, detail)
+        })?;
+        envelope.verify(&Expected { statement, suite: name.suite, key_id: name.keyid }, key)
+    })
+}
+
 /// What the envelopes of one artefact show, to somebody who knows some keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Signatures {

@@ -24,6 +24,9 @@ pub const POLICY_PROOF: &str = "policy-proof.cbor";
 /// Prefix of the attached envelopes over the manifests.
 pub const MANIFEST_SIGNATURES: &str = "msig/";
 
+/// Prefix of the attached proofs that a log tells of the receipt.
+pub const LOG_PROOFS: &str = "log/";
+
 /// Attached entry with the audit bundle.
 pub const BUNDLE: &str = "audit.bundle";
 
@@ -104,6 +107,21 @@ impl<'a> Receipt<'a> {
         })
     }
 
+    /// Returns the attached entries below a folder, as name and bytes.
+    pub fn attached(&self, folder: &'static str) -> impl Iterator<Item = (&'a str, &'a [u8])> + '_ {
+        self.container.below(folder).map(|entry| (entry.name, entry.bytes))
+    }
+
+    /// Returns the least number that no attached entry of a folder has, of 0 to 15.
+    #[must_use]
+    pub fn free_number(&self, folder: &'static str) -> Option<u8> {
+        let starts = |number: u8| format!("{folder}{number:02}.");
+        (0..16).find(|number| {
+            let start = starts(*number);
+            !self.attached(folder).any(|(name, _)| name.starts_with(&start))
+        })
+    }
+
     /// Returns the bytes of a bound entry, if the claim binds it and the file holds it.
     #[must_use]
     pub fn bound(&self, name: &str) -> Option<&'a [u8]> {
@@ -161,7 +179,14 @@ impl<'a> Receipt<'a> {
         let bound = |name: &str| self.claim.entries.iter().any(|entry| entry.name == name);
         let names = self.container.entries().iter().skip(1).map(|entry| entry.name);
         names.filter(move |name| {
-            let below = [SIGNATURES, MANIFEST_SIGNATURES, BLOBS];
+            let below = [
+                SIGNATURES,
+                MANIFEST_SIGNATURES,
+                BLOBS,
+                LOG_PROOFS,
+                super::PROOFS,
+                super::da::ATTESTATIONS,
+            ];
             let read = below.iter().any(|folder| name.starts_with(folder))
                 || matches!(*name, BUNDLE | POLICY_PROOF);
             !bound(name) && !read
@@ -193,7 +218,7 @@ fn is_attached(name: &str) -> bool {
     let is_blob = |digest: &str| text::is_hex(digest, 64, 64);
     matches!(name, BUNDLE | POLICY_PROOF | "disclosed.cbor")
         || name.strip_prefix(container::BLOBS).is_some_and(is_blob)
-        || numbered("proof/", |end| end == "cbor")
-        || numbered("log/", |end| end == "tlog-proof")
-        || numbered("da/", |end| SignatureName::parse(end, "").is_some())
+        || numbered(super::PROOFS, |end| end == "cbor")
+        || numbered(LOG_PROOFS, |end| end == "tlog-proof")
+        || numbered(super::da::ATTESTATIONS, |end| SignatureName::parse(end, "").is_some())
 }

@@ -54,6 +54,8 @@ pub struct Extras {
     pub host: Option<HostManifest>,
     /// The tools.
     pub toolchain: Option<ToolchainManifest>,
+    /// Numbers of the proof systems that the issuer promises, ascending.
+    pub proof_systems: Vec<u64>,
 }
 
 /// Who issues a receipt, for which run, and when.
@@ -125,7 +127,7 @@ pub fn issue(issue: &Issue<'_>, evidence: &Evidence<'_>) -> Result<Issued, Decod
         events: Events::none(&issue.run_id),
         parents: Vec::new(),
         bundle: Some(BundleRef::of(&bundle)),
-        proof_systems: Vec::new(),
+        proof_systems: extras.proof_systems.clone(),
         entries: bound.iter().map(|(name, bytes)| EntryRef::of(name, bytes)).collect(),
         public_outputs: if completed { vec![public] } else { Vec::new() },
         extensions: Vec::new(),

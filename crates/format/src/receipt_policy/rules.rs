@@ -10,6 +10,7 @@ use super::ascending;
 use crate::json::{Fields, Value};
 use crate::key::{IdentityId, Suite};
 use crate::manifest::names;
+use crate::receipt::da::Sampling;
 use crate::text::is_plain;
 use crate::{DecodeError, Digest};
 
@@ -138,6 +139,14 @@ pub struct DaRule {
     pub retries: u64,
     /// How long it is waited for, in milliseconds.
     pub timeout_ms: u64,
+}
+
+impl DaRule {
+    /// Returns how sure the rule wants a verifier to be.
+    #[must_use]
+    pub const fn sampling(&self) -> Sampling {
+        Sampling { delta_ppm: self.delta_ppm, epsilon_bits: self.epsilon_bits }
+    }
 }
 
 /// Which log has to include the receipt.

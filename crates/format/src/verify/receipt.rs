@@ -1,8 +1,11 @@
 //! The checks of a receipt, and the report that they make.
 
 mod audit;
+mod availability;
+mod log;
 mod manifests;
 mod policy;
+mod proof;
 mod rules;
 mod signed;
 
@@ -20,11 +23,14 @@ use super::signer;
 use crate::hash::sha256;
 use crate::package::Package;
 use crate::policy::Policy;
+use crate::receipt::da::Sampling;
 use crate::receipt::{Ignored, Receipt, outcome_name, trace_spec_hash};
-use crate::receipt_policy::{Acl, ReceiptPolicy, Registry};
+use crate::receipt_policy::{Acl, DaRule, ReceiptPolicy, Registry};
 use crate::trust::{Role, Trust};
 use crate::{DecodeError, Digest};
+use log::Logged;
 use policy::Documents;
+pub use proof::{ProofFinding, proof_items};
 use signer::Roots;
 
 /// What repeating the run of a receipt has shown.
@@ -53,6 +59,10 @@ pub struct ReceiptOptions {
     pub registry: Option<Registry>,
     /// Access list of the verifier, or why it is not the one to be used.
     pub acl: Option<Result<Acl, DecodeError>>,
+    /// What verifying the attached proofs has shown, by who has a proof system.
+    pub proofs: Vec<ProofFinding>,
+    /// How sure the verifier wants to be that a bundle can be had which is not here.
+    pub sampling: Option<Sampling>,
 }
 
 /// Verifies a receipt file and reports every check.
@@ -95,6 +105,8 @@ struct Session<'a> {
     effective: Option<Policy>,
     /// Names of the systems by which the run was proved.
     proved: Vec<&'static str>,
+    /// Logs that tell of the receipt.
+    logs: Vec<Logged>,
 }
 
 impl<'a> Session<'a> {
@@ -109,6 +121,7 @@ impl<'a> Session<'a> {
             receipt_id: claim.id(),
             rules: Vec::new(),
             run_id: claim.job.run_id,
+            sampling: None,
             statement_hash: claim.statement().hash(),
             trace_spec_hash: trace_spec_hash(&claim.trace_spec),
         };
@@ -117,8 +130,16 @@ impl<'a> Session<'a> {
             receipt: Some(Box::new(derived)),
             ..Facts::default()
         };
-        let (effective, proved) = (None, Vec::new());
-        Self { receipt, options, asked, checks: BTreeMap::new(), facts, effective, proved }
+        Self {
+            receipt,
+            options,
+            asked,
+            checks: BTreeMap::new(),
+            facts,
+            effective: None,
+            proved: Vec::new(),
+            logs: Vec::new(),
+        }
     }
 
     fn run(mut self, trust: Option<&Trust>, now_ms: Option<u64>) -> Report {
@@ -138,10 +159,14 @@ impl<'a> Session<'a> {
         self.check_signers(trust, now_ms);
         self.check_proof();
         let policy = self.check_policy(roots.as_ref(), &documents);
+        let rules = self.rules(policy.as_ref());
+        self.check_log(roots.as_ref(), rules.iter().any(|rules| rules.log.is_some()));
         let manifests = self.check_manifests(roots.as_ref());
         self.check_job();
         self.check_left_out();
-        self.audit(package.as_ref());
+        let of_rules = rules.iter().filter_map(|rules| rules.da.as_ref().map(DaRule::sampling));
+        let wanted: Vec<Sampling> = self.asked.sampling.into_iter().chain(of_rules).collect();
+        self.audit(package.as_ref(), roots.as_ref(), &wanted);
         self.check_reexecution();
         let verifier = (roots.as_ref(), now_ms);
         self.check_rules(policy.as_ref(), &documents, &manifests, verifier);
@@ -249,19 +274,6 @@ impl<'a> Session<'a> {
         checks.into_iter().for_each(|check| self.put(check));
     }
 
-    fn check_proof(&mut self) {
-        let promised = &self.receipt.claim().proof_systems;
-        let held = self.receipt.container().below("proof/").count();
-        let name = CheckName::Proof;
-        if guard!("format.receipt.proof_missing", !promised.is_empty() && held == 0) {
-            let detail = "the claim promises a proof, and none is attached";
-            self.put(not_done(name, ErrorCode::ProofMissing, detail));
-        } else if guard!("format.receipt.proof_unread", held > 0) {
-            let detail = "this verifier has no proof system";
-            self.put(not_done(name, ErrorCode::ProofSystemUnsupported, detail));
-        }
-    }
-
     fn check_job(&mut self) {
         let (name, claim) = (CheckName::Job, self.receipt.claim());
         let late = claim.job.not_after.is_some_and(|last| claim.context.stop_ms > last);
@@ -308,7 +320,6 @@ impl<'a> Session<'a> {
     fn demand(&mut self) {
         for (name, code, detail) in [
             (CheckName::Proof, ErrorCode::ProofMissing, "the claim promises no proof"),
-            (CheckName::Log, ErrorCode::LogProofMissing, "this version reads no log proofs"),
             (CheckName::Manifests, ErrorCode::ManifestMissing, "the claim lists no manifests"),
         ] {
             if guard!("format.receipt.demand", self.options.require.contains(&name)) {

@@ -308,10 +308,37 @@ pub struct ReceiptFacts {
     pub rules: Vec<RuleFact>,
     /// Names the run.
     pub run_id: [u8; 16],
+    /// What a challenger saw of the bundle, if the bundle was sampled.
+    pub sampling: Option<SamplingFact>,
     /// Hash of the statement.
     pub statement_hash: StatementHash,
     /// Hash of the trace spec.
     pub trace_spec_hash: Digest,
+}
+
+/// What a challenger saw of an audit bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SamplingFact {
+    /// Erasure code of the bundle; 0 is none.
+    pub coding: u64,
+    /// Number of chunks that were shown.
+    pub held: u64,
+    /// Number of chunks that were asked for.
+    pub k: u64,
+    /// Number of chunks of the bundle.
+    pub n: u64,
+}
+
+impl SamplingFact {
+    fn to_value(self) -> Value {
+        let Self { coding, held, k, n } = self;
+        Value::object([
+            ("coding", coding.into()),
+            ("held", held.into()),
+            ("k", k.into()),
+            ("n", Value::from(n)),
+        ])
+    }
 }
 
 /// What came of one rule of a receipt policy.
@@ -533,6 +560,7 @@ impl ReceiptFacts {
         ]);
         let policy = self.policy_sha256.as_ref().map(|digest| text(digest));
         members.extend(policy.map(|policy| ("policy_sha256", policy)));
+        members.extend(self.sampling.map(|sampling| ("sampling", sampling.to_value())));
         members
     }
 }

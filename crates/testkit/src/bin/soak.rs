@@ -18,7 +18,7 @@ use kapsule_testkit::differential::{Disagreement, Report};
 use kapsule_testkit::fuzz::TARGETS;
 use kapsule_testkit::ledger::BATCH as TRANSACTIONS;
 use kapsule_testkit::mutate::mutate;
-use kapsule_testkit::receipts::{STORIES, mutations, run_all, sample};
+use kapsule_testkit::receipts::{Enforced, Judged, STORIES, mutations, refused, run_all, sample};
 use kapsule_testkit::{Random, Sample, differential, ledger, lowered, traced};
 
 const USAGE: &str =
@@ -207,14 +207,19 @@ fn soak_receipts(settings: &Settings) -> Result<bool, String> {
     let began = Instant::now();
     let samples: Vec<Vec<u8>> =
         STORIES.iter().map(|story| sample(story, Backend::Wasmi).bytes).collect();
-    let (mut rows, mut notes) = (Vec::new(), Vec::new());
+    let (enforced, other) = (Enforced::new(Backend::Wasmi, 1), Enforced::new(Backend::Wasmi, 2));
+    let refuses = |bytes: &[u8]| enforced.refuses(bytes);
+    let mut judged: Vec<(&str, Judged<'_>, &[u8])> = Vec::new();
     for (index, (story, original)) in STORIES.iter().zip(&samples).enumerate() {
-        let other = &samples[(index + 1) % samples.len()];
+        judged.push((story.name, (original, &refused), &samples[(index + 1) % samples.len()]));
+    }
+    judged.push(("under-policy", (&enforced.bytes, &refuses), &other.bytes));
+    let (mut rows, mut notes) = (Vec::new(), Vec::new());
+    for (name, judged, other) in judged {
         for (kind, outcome) in [
-            ("systematic", mutations(original, other, 1)),
-            ("random", run_all(original, other, settings.modules, settings.seed)),
+            ("systematic", mutations(judged, other, 1)),
+            ("random", run_all(judged, other, settings.modules, settings.seed)),
         ] {
-            let name = story.name;
             say(&format!("{name}: {} {kind} mutations", outcome.tried));
             rows.push((format!("{name}: {kind} mutations"), outcome.tried));
             rows.push((format!("{name}: {kind} mutations without effect"), outcome.same));

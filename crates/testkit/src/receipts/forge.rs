@@ -18,12 +18,26 @@ pub struct Outcome {
     pub accepted: Vec<(String, Vec<u8>)>,
 }
 
+/// A receipt with the verifier that refuses what is made of it.
+pub type Judged<'a> = (&'a [u8], &'a dyn Fn(&[u8]) -> bool);
+
+/// Tells whether the verifier of the samples refuses a receipt.
+#[must_use]
+pub fn refused(bytes: &[u8]) -> bool {
+    is_refused(&examine(bytes))
+}
+
 impl Outcome {
-    fn look(&mut self, original: &[u8], what: impl FnOnce() -> String, forged: Vec<u8>) {
+    fn look(
+        &mut self,
+        (original, refuses): Judged<'_>,
+        what: impl FnOnce() -> String,
+        forged: Vec<u8>,
+    ) {
         self.tried += 1;
         if forged == original {
             self.same += 1;
-        } else if !is_refused(&examine(&forged)) && !adds_only(original, &forged) {
+        } else if !refuses(&forged) && !adds_only(original, &forged) {
             self.accepted.push((what(), forged));
         }
     }
@@ -42,24 +56,25 @@ fn adds_only(original: &[u8], forged: &[u8]) -> bool {
 /// Makes every systematic mutation: each byte flipped, each entry left out, renamed, swapped with
 /// each other one in content, cut and lengthened, and the entries of `other` spliced in.
 #[must_use]
-pub fn mutations(original: &[u8], other: &[u8], byte_step: usize) -> Outcome {
-    let mut outcome = Outcome::default();
+pub fn mutations(judged: Judged<'_>, other: &[u8], byte_step: usize) -> Outcome {
+    let (mut outcome, original) = (Outcome::default(), judged.0);
     for index in (0..original.len()).step_by(byte_step.max(1)) {
         let mut forged = original.to_vec();
         forged[index] ^= 1 << (index % 8);
-        outcome.look(original, || format!("byte {index} flipped"), forged);
+        outcome.look(judged, || format!("byte {index} flipped"), forged);
     }
     for length in (0..original.len()).step_by(512) {
         let forged = original[..length].to_vec();
-        outcome.look(original, || format!("cut to {length} bytes"), forged);
+        outcome.look(judged, || format!("cut to {length} bytes"), forged);
         let forged = [&original[..length], &[0; 512], &original[length..]].concat();
-        outcome.look(original, || format!("a block of NUL at {length}"), forged);
+        outcome.look(judged, || format!("a block of NUL at {length}"), forged);
     }
-    entries(original, other, &mut outcome);
+    entries(judged, other, &mut outcome);
     outcome
 }
 
-fn entries(original: &[u8], other: &[u8], outcome: &mut Outcome) {
+fn entries(judged: Judged<'_>, other: &[u8], outcome: &mut Outcome) {
+    let original = judged.0;
     let container = Container::decode(original).expect("the sample is well formed");
     let foreign = Container::decode(other).expect("the sample is well formed");
     let held = container.entries();
@@ -77,12 +92,12 @@ fn entries(original: &[u8], other: &[u8], outcome: &mut Outcome) {
     for (place, entry) in held.iter().enumerate() {
         let name = entry.name;
         let forged = write(&|at| if at == place { None } else { own(at) });
-        outcome.look(original, || format!("{name} left out"), forged);
+        outcome.look(judged, || format!("{name} left out"), forged);
         let forged = write(&|at| if at == place { Some(Vec::new()) } else { own(at) });
-        outcome.look(original, || format!("{name} emptied"), forged);
+        outcome.look(judged, || format!("{name} emptied"), forged);
         let longer = |at: usize| Some([held[at].bytes, &[0]].concat());
         let forged = write(&|at| if at == place { longer(at) } else { own(at) });
-        outcome.look(original, || format!("{name} lengthened"), forged);
+        outcome.look(judged, || format!("{name} lengthened"), forged);
         for (second, with) in held.iter().enumerate().skip(place + 1) {
             let swapped = |at| match at {
                 at if at == place => own(second),
@@ -90,19 +105,19 @@ fn entries(original: &[u8], other: &[u8], outcome: &mut Outcome) {
                 at => own(at),
             };
             let forged = write(&swapped);
-            outcome.look(original, || format!("{name} and {} swapped", with.name), forged);
+            outcome.look(judged, || format!("{name} and {} swapped", with.name), forged);
         }
         if let Some(bytes) = foreign.get(name) {
             let forged = write(&|at| if at == place { Some(bytes.to_vec()) } else { own(at) });
-            outcome.look(original, || format!("{name} of another receipt"), forged);
+            outcome.look(judged, || format!("{name} of another receipt"), forged);
         }
     }
 }
 
 /// Makes random mutations, and mutations of the claim, of the bundle and of each envelope alone.
 #[must_use]
-pub fn run_all(original: &[u8], other: &[u8], count: u64, seed: u64) -> Outcome {
-    let mut outcome = Outcome::default();
+pub fn run_all(judged: Judged<'_>, other: &[u8], count: u64, seed: u64) -> Outcome {
+    let (mut outcome, original) = (Outcome::default(), judged.0);
     let mut random = Random::new(seed);
     let receipt = Receipt::decode(original).expect("the sample is well formed");
     let held = receipt.container().entries();
@@ -121,7 +136,7 @@ pub fn run_all(original: &[u8], other: &[u8], count: u64, seed: u64) -> Outcome 
         } else {
             mutate(original, other, &mut random)
         };
-        outcome.look(original, || format!("mutation {number} of seed {seed}"), forged);
+        outcome.look(judged, || format!("mutation {number} of seed {seed}"), forged);
     }
     outcome
 }

@@ -11,7 +11,7 @@ use kapsule_engine::Backend;
 use kapsule_format::container::Container;
 use kapsule_format::receipt::{Claim, Receipt};
 
-use super::{STORIES, rewrite, sample};
+use super::{Enforced, STORIES, rewrite, sample};
 
 /// A vector: its file is named by `name`, and its folder by the first character of `expect`.
 #[derive(Clone, Debug)]
@@ -59,6 +59,7 @@ fn receipts() -> Vec<Vector> {
         .collect();
     let base = sample(&STORIES[0], Backend::Wasmi).bytes;
     vectors.push(stripped(&base));
+    vectors.push(under_policy());
     vectors.extend(claims::all(&base));
     vectors.extend(raw::all(&base));
     vectors.extend(entries::bundles(&base));
@@ -68,6 +69,14 @@ fn receipts() -> Vec<Vector> {
 
 fn claim(base: &[u8]) -> Claim {
     Receipt::decode(base).expect("a sample is well formed").claim().clone()
+}
+
+/// A receipt that submits to a policy, with the policy in it.
+fn under_policy() -> Vector {
+    let bytes = Enforced::new(Backend::Wasmi, 0xc3).issued;
+    let why = "a receipt under a policy, the same bytes from every backend";
+    let expect = print(&claim(&bytes));
+    vector("receipt", "under-policy", why, &expect, bytes)
 }
 
 /// Everything that may be taken away is taken away; what is signed stays.

@@ -8,9 +8,11 @@ use kapsule_abi::{ErrorCode, guard};
 
 use super::super::checks::{failed, not_done, passed};
 use super::super::report::{Check, CheckName};
+use super::super::signer::Roots;
 use super::Session;
 use crate::package::Package;
 use crate::policy::{self, Policy};
+use crate::receipt::da::Sampling;
 use crate::receipt::{
     BUNDLE, Blobs, Bundle, BundleRef, Checkpoint, CheckpointKind, ExecBody, Sized,
     root as checkpoint_root,
@@ -22,7 +24,12 @@ use crate::{DecodeError, Digest};
 
 impl<'a> Session<'a> {
     /// Makes the checks of level audit-ready.
-    pub(super) fn audit(&mut self, package: Option<&Package>) {
+    pub(super) fn audit(
+        &mut self,
+        package: Option<&Package>,
+        roots: Option<&Roots<'_>>,
+        wanted: &[Sampling],
+    ) {
         self.effective = package.map(|package| package.policy().clone());
         self.check_entries();
         self.check_blobs();
@@ -34,7 +41,7 @@ impl<'a> Session<'a> {
                 not_done(CheckName::Events, ErrorCode::NotLookedAt, detail)
             }
         });
-        let bundle = self.open_bundle();
+        let bundle = self.open_bundle(roots, wanted);
         let Some(bundle) = bundle else {
             for name in [CheckName::Transcript, CheckName::Checkpoints] {
                 let detail = "the audit bundle is not here or not readable";
@@ -79,31 +86,27 @@ impl<'a> Session<'a> {
     }
 
     /// Takes the bundle, if it is the one that the claim names.
-    fn open_bundle(&mut self) -> Option<Bundle<'a>> {
-        let (named, held) = (self.receipt.claim().bundle, self.receipt.bundle());
-        let undone = |session: &mut Self, code, detail: &str| {
-            for name in [CheckName::Bundle, CheckName::Availability] {
-                session.put(not_done(name, code, detail));
-            }
-            None
-        };
-        let Some(named) = named else {
+    fn open_bundle(
+        &mut self,
+        roots: Option<&Roots<'_>>,
+        wanted: &[Sampling],
+    ) -> Option<Bundle<'a>> {
+        let Some(named) = self.receipt.claim().bundle else {
             let detail = "the claim names no audit bundle";
-            return undone(self, ErrorCode::BundleAbsent, detail);
+            for name in [CheckName::Bundle, CheckName::Availability] {
+                self.put(not_done(name, ErrorCode::BundleAbsent, detail));
+            }
+            return None;
         };
-        let Some(bytes) = held else {
-            return undone(self, ErrorCode::BundleAbsent, "audit.bundle is not here");
+        let bytes = match self.held_bundle(&named) {
+            Ok(bytes) => bytes,
+            Err(absent) => {
+                self.put(not_done(CheckName::Bundle, absent.code, absent.detail.as_str()));
+                let availability = self.sampled(&named, &absent, roots, wanted);
+                self.put(availability);
+                return None;
+            }
         };
-        let BundleRef { sha256, size, chunk_root, .. } = BundleRef::of(bytes);
-        let same = (sha256, size, chunk_root) == (named.sha256, named.size, named.chunk_root);
-        if guard!("format.receipt.bundle", !same) {
-            self.ignore(BUNDLE, ErrorCode::BundleMismatch);
-            return undone(self, ErrorCode::BundleMismatch, "audit.bundle is not the one named");
-        }
-        if guard!("format.receipt.coding", named.coding != 0) {
-            let detail = "the bundle has an erasure code, which this version does not read";
-            return undone(self, ErrorCode::CodingUnsupported, detail);
-        }
         self.put(passed(CheckName::Availability, "the whole bundle is here"));
         if guard!("format.receipt.encrypted", named.encrypted) {
             let detail = "the bundle is encrypted, and this version opens none";
@@ -117,6 +120,25 @@ impl<'a> Session<'a> {
                 None
             }
         }
+    }
+
+    /// Returns the bytes of the bundle that the claim names, or why they are not here.
+    fn held_bundle(&mut self, named: &BundleRef) -> Result<&'a [u8], DecodeError> {
+        let refuse = |code, detail: &str| Err(DecodeError::new(code, detail));
+        if guard!("format.receipt.coding", named.coding != 0) {
+            let detail = "the bundle has an erasure code, which this version does not read";
+            return refuse(ErrorCode::CodingUnsupported, detail);
+        }
+        let Some(bytes) = self.receipt.bundle() else {
+            return refuse(ErrorCode::BundleAbsent, "audit.bundle is not here");
+        };
+        let BundleRef { sha256, size, chunk_root, .. } = BundleRef::of(bytes);
+        let same = (sha256, size, chunk_root) == (named.sha256, named.size, named.chunk_root);
+        if guard!("format.receipt.bundle", !same) {
+            self.ignore(BUNDLE, ErrorCode::BundleMismatch);
+            return refuse(ErrorCode::BundleMismatch, "audit.bundle is not the one named");
+        }
+        Ok(bytes)
     }
 
     /// Checks that the bundle is of this run, and that its policy is the one that was in force.

@@ -14,7 +14,7 @@ use super::{Session, manifests::Manifests};
 use crate::DecodeError;
 use crate::receipt::{HOST, HostManifest, POLICY_PROOF, PolicyRef, RECEIPT_POLICY, TOOLCHAIN};
 use crate::receipt::{Receipt, ToolchainManifest};
-use crate::receipt_policy::{PolicyProof, ReceiptPolicy, Status};
+use crate::receipt_policy::{PolicyProof, ReceiptPolicy, Rules, Status};
 use crate::trust::Role;
 
 /// The documents that the claim binds and the file holds.
@@ -195,6 +195,14 @@ impl Session<'_> {
         passed(name, format!("serial {}", acl.serial))
     }
 
+    /// Returns the rules that apply: the common ones and those of the track.
+    pub(super) fn rules(&self, policy: Option<&ReceiptPolicy>) -> Vec<Rules> {
+        let named = self.receipt.claim().policy.as_ref();
+        let track = named.map_or("", |named| named.track.as_str());
+        let of_track = policy.and_then(|policy| policy.track(track));
+        policy.map(|policy| policy.rules.clone()).into_iter().chain(of_track).collect()
+    }
+
     /// Evaluates every rule, each with a line of its own.
     pub(super) fn check_rules(
         &mut self,
@@ -225,6 +233,7 @@ impl Session<'_> {
             proof_systems: &self.proved,
             availability: result(CheckName::Availability),
             log: result(CheckName::Log),
+            logs: &self.logs,
             reexec: result(CheckName::Reexec),
             signers: super::signer::count(&self.signer(), &self.facts.signers, roots),
             now_ms,

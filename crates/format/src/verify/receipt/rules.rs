@@ -8,11 +8,12 @@ use alloc::vec::Vec;
 use kapsule_abi::{ErrorCode, guard};
 
 use super::super::report::{CheckResult, RuleFact};
+use super::log::Logged;
 use super::manifests::Manifests;
 use super::policy::Documents;
 use crate::policy::Policy;
 use crate::receipt::{Claim, HostManifest, ToolchainManifest, outcome_name};
-use crate::receipt_policy::{AuditMode, RuleName, Rules};
+use crate::receipt_policy::{AuditMode, LogRule, RuleName, Rules};
 
 /// Capture tier of a claim about a package: it saw nothing but what was recorded.
 const TIER_HERMETIC: u64 = 2;
@@ -31,6 +32,8 @@ pub(super) struct Subject<'a> {
     pub(super) proof_systems: &'a [&'static str],
     pub(super) availability: Option<CheckResult>,
     pub(super) log: Option<CheckResult>,
+    /// Logs that tell of the receipt.
+    pub(super) logs: &'a [Logged],
     pub(super) reexec: Option<CheckResult>,
     /// Number of trusted identities that signed.
     pub(super) signers: Option<u64>,
@@ -266,16 +269,7 @@ impl Subject<'_> {
                     _ => holds(),
                 }
             }
-            RuleName::Log => {
-                rules.log.as_ref()?;
-                match self.log {
-                    Some(CheckResult::Pass) => holds(),
-                    Some(CheckResult::Fail(code) | CheckResult::NotDone(code)) => {
-                        open(code, "no log is known to include the receipt")
-                    }
-                    None => open(ErrorCode::LogProofMissing, "no log proof was looked at"),
-                }
-            }
+            RuleName::Log => self.told(rules.log.as_ref()?),
             RuleName::MaxAgeMs => self.age(rules.max_age_ms?),
             RuleName::ProofSystems => self.proved(rules.proof_systems.as_ref()?),
             RuleName::RepeatMin => self.repeated(rules.repeat_min?),
@@ -314,6 +308,25 @@ impl Subject<'_> {
             let word = if bundle.encrypted { "encrypted" } else { "in the clear" };
             format!("the bundle is {word}, the mode is {mode}")
         })
+    }
+
+    fn told(&self, rule: &LogRule) -> Verdict {
+        let listed = |log: &&Logged| rule.origins.contains(&log.origin);
+        let most = self.logs.iter().filter(listed).map(|log| log.cosigners).max();
+        match (most, self.log) {
+            (Some(found), _) if guard!("format.rules.cosigners", found < rule.cosigners) => {
+                let detail = format!("{found} cosigners signed, needed are {}", rule.cosigners);
+                open(ErrorCode::CosignerQuorum, detail)
+            }
+            (Some(_), _) => holds(),
+            (None, Some(CheckResult::Fail(code) | CheckResult::NotDone(code))) => {
+                open(code, "no log is known to tell of the receipt")
+            }
+            (None, _) => {
+                let detail = format!("no log of the rule tells of it: {}", rule.origins.join(", "));
+                open(ErrorCode::LogProofMissing, detail)
+            }
+        }
     }
 
     fn tier(&self, min: u64) -> Verdict {

@@ -4,7 +4,7 @@ use kapsule_format::cbor::{self, Value};
 use kapsule_format::container::Container;
 use kapsule_format::envelope::{Envelope, sign_statement};
 use kapsule_format::key::{SecretKey, Suite};
-use kapsule_format::receipt::{BundleRef, Receipt};
+use kapsule_format::receipt::{BundleRef, ProofItem, Receipt, STARK};
 
 use super::super::{blob_name, key, reissue, rewrite};
 use super::containers::tar;
@@ -95,7 +95,7 @@ pub(super) fn odd(base: &[u8]) -> Vec<Vector> {
     let (form, unlisted, empty) = ("form", "E025_CONTAINER_UNLISTED", Some(b"".as_slice()));
     let bundle = receipt.bundle().expect("a sample has a bundle").to_vec();
     let kind = vector("receipt", "kind", "a bundle is no receipt", "E001_UNKNOWN_FORMAT", bundle);
-    let odd: [Odd<'_>; 10] = [
+    let odd: [Odd<'_>; 9] = [
         ("unlisted", "an entry is bound or attached", unlisted, form, "readme.txt", empty),
         ("proof-name", "attached names have a form", unlisted, form, "proof/16.cbor", empty),
         ("blob-name", "a blob is named by digest", unlisted, form, "blobs/sha256/abc", empty),
@@ -112,17 +112,49 @@ pub(super) fn odd(base: &[u8]) -> Vec<Vector> {
         ("output-other", "it has a name", "E013_ENTRY_DIGEST_MISMATCH", "blobs", &output, empty),
         ("bundle-absent", "it is missed", "E205_BUNDLE_ABSENT", "bundle", "audit.bundle", None),
         ("bundle-other", "it is named", "E206_BUNDLE_MISMATCH", "bundle", "audit.bundle", empty),
-        (
-            "proof-unread",
-            "no one reads it",
-            "E303_PROOF_SYSTEM_UNSUPPORTED",
-            "proof",
-            "proof/00.cbor",
-            empty,
-        ),
     ];
     let kind = Vector { check: Some(form), ..kind };
-    odd.into_iter().map(|odd| changed(base, odd)).chain([kind]).chain(signatures(base)).collect()
+    let odd = odd.into_iter().map(|odd| changed(base, odd));
+    odd.chain([kind]).chain(evidence(base)).chain(signatures(base)).collect()
+}
+
+/// Receipts with proofs that do not serve.
+fn evidence(base: &[u8]) -> Vec<Vector> {
+    let claim = claim(base);
+    let inputs = *claim.statement().hash().digest();
+    let vk = inputs;
+    let item =
+        |system, inputs| ProofItem { system, version: 1, key: vk, inputs, proof: vec![1] }.encode();
+    let (unread, other) = (item(STARK, inputs), item(STARK, *claim.id().digest()));
+    let (reserved, dev) = (item(7, inputs), item(65_535, inputs));
+    let (unsupported, at) = ("E303_PROOF_SYSTEM_UNSUPPORTED", "proof/00.cbor");
+    let mut kind = unread.clone();
+    // The kind is the value of the first key.
+    kind[2] = 2;
+    let odd: [Odd<'_>; 7] = [
+        ("proof-unread", "no one verifies it", unsupported, "proof", at, Some(&unread)),
+        ("proof-system", "systems are numbered", unsupported, "proof", at, Some(&reserved)),
+        ("proof-dev", "it proves nothing", "E308_DEV_PROOF_REFUSED", "proof", at, Some(&dev)),
+        (
+            "proof-inputs",
+            "it is about the claim",
+            "E304_PROOF_INPUTS_MISMATCH",
+            "proof",
+            at,
+            Some(&other),
+        ),
+        ("proof-kind", "it is a proof", "E008_SCHEMA_VIOLATION", "proof", at, Some(&kind)),
+        ("proof-empty", "it is an item", "E002_TRUNCATED", "proof", at, Some(b"")),
+        (
+            "log-form",
+            "it is a log proof",
+            "E008_SCHEMA_VIOLATION",
+            "log",
+            "log/00.tlog-proof",
+            Some(b""),
+        ),
+    ];
+    odd.into_iter().map(|odd| changed(base, odd)).collect()
 }
 
 /// Receipts with other envelopes.
