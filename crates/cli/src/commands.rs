@@ -9,6 +9,7 @@ mod channel;
 mod completions;
 mod config;
 mod convert;
+mod da;
 mod demo;
 mod doctor;
 mod explain;
@@ -66,6 +67,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Receipt(receipt::Command),
     #[command(subcommand)]
+    Da(da::Command),
+    #[command(subcommand)]
     Channel(channel::Command),
     Post(Box<post::Args>),
     RelayFilter(relay_filter::Args),
@@ -106,6 +109,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Prove(args) => prove::run(context, &args),
         Command::VerifyProof(args) => verify_proof::run(context, &args),
         Command::Receipt(command) => receipt::run(context, &command),
+        Command::Da(command) => da::run(context, &command),
         Command::Channel(command) => channel::run(context, &command),
         Command::Post(args) => post::run(context, &args),
         Command::RelayFilter(args) => relay_filter::run(context, &args),

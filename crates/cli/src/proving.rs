@@ -1,18 +1,26 @@
 //! From packages to what proofs are about: programs, keys, and the texts that name both.
 
+use std::time::{Duration, Instant};
+
 use kapsule_abi::{ErrorCode, Limit, Outcome, PAGE_BYTES, Rule, Trap};
 use kapsule_format::hash::{self, encode_hex};
 use kapsule_format::package::Package;
 use kapsule_format::policy::Policy;
+use kapsule_format::transcript::Entries;
+use kapsule_lower::words::{self, Event, Record};
 use kapsule_lower::{LowerError, Lowered, Options, lower};
-use kapsule_proof::{Key, ParamSet, RunStatement, VerifyError};
+use kapsule_proof::{Key, Known, ParamSet, ProvenRun, RunStatement, VerifyError};
+use kapsule_prover::prove::{self, Job, ProveError, STEPS_MAX};
 use serde_json::{Value, json};
 
 use crate::error::Failure;
+use crate::interrupt;
+use crate::text::grouped;
+use crate::ui::Ui;
 
-/// Lowers the module of a package for the memory of a policy.
-pub(crate) fn lowered(name: &str, module: &[u8], policy: &Policy) -> Result<Lowered, Failure> {
-    let pages = policy.limits.memory_bytes / u64::from(PAGE_BYTES);
+/// Lowers the module of a package for the granted memory.
+pub(crate) fn lowered(name: &str, module: &[u8], memory_bytes: u64) -> Result<Lowered, Failure> {
+    let pages = memory_bytes / u64::from(PAGE_BYTES);
     let pages = u32::try_from(pages).unwrap_or(u32::MAX);
     lower(module, &Options::new(pages)).map_err(|error| not_lowered(name, &error))
 }
@@ -39,6 +47,144 @@ pub(crate) fn key(name: &str, lowered: &Lowered, params: ParamSet) -> Result<Key
         let message = format!("no run of {name} can be proven");
         Failure::new(ErrorCode::LimitExceeded, message, "make the module smaller")
             .cause("provable: no (too-large): its tables do not fit the argument")
+    })
+}
+
+/// A key with the time that deriving it took.
+pub(crate) struct TimedKey {
+    /// The key.
+    pub(crate) key: Key,
+    pace: Duration,
+}
+
+/// Derives the key of a program, with a line about it for people.
+pub(crate) fn timed_key(
+    ui: &Ui,
+    name: &str,
+    lowered: &Lowered,
+    params: Params,
+) -> Result<TimedKey, Failure> {
+    let progress = ui.begin("deriving the key of the program");
+    let start = Instant::now();
+    let key = key(name, lowered, params.0)?;
+    let pace = start.elapsed();
+    progress.end(&format!("program of {} instructions", grouped(key.program.code.len() as u64)));
+    interrupt::check()?;
+    Ok(TimedKey { key, pace })
+}
+
+/// Returns the words of recorded hostcalls, or `None` for records that no run makes.
+pub(crate) fn events(entries: &Entries, outcome: Outcome) -> Option<Vec<Event>> {
+    let records = entries.iter().map(|entry| Record {
+        hostcall: entry.hostcall,
+        status: entry.status,
+        request: entry.request,
+        response: entry.response,
+    });
+    let completed = match outcome {
+        Outcome::Completed(code) => Some(code),
+        _ => None,
+    };
+    words::of_run(records, completed)
+}
+
+/// As [`events`], for records that were just made or verified.
+pub(crate) fn recorded(entries: &Entries, outcome: Outcome) -> Result<Vec<Event>, Failure> {
+    events(entries, outcome).ok_or_else(|| {
+        Failure::internal("a record of the run has no words", "report this as a bug")
+    })
+}
+
+/// Returns the words that the host gave.
+pub(crate) fn answers(events: &[Event]) -> Vec<u64> {
+    let input = events.iter().filter(|event| event.tag == kapsule_lower::isa::TAG_IN);
+    input.map(|event| event.word).collect()
+}
+
+/// A proof that was made, and what making it took.
+pub(crate) struct Proven {
+    pub(crate) run: ProvenRun,
+    pub(crate) outcome: Outcome,
+    pub(crate) steps: usize,
+    pub(crate) rows: u64,
+    pub(crate) tables: usize,
+    pub(crate) trace: Duration,
+    pub(crate) prove: Duration,
+    pub(crate) verify: Duration,
+}
+
+/// Runs the lowered program on the recorded words, proves that, and verifies the proof against
+/// everything that is known of the run.
+pub(crate) fn prove(
+    ui: &Ui,
+    name: &str,
+    TimedKey { key, pace }: &TimedKey,
+    job: &Job<'_>,
+    (policy, events): (Vec<u8>, Vec<Event>),
+    known: &Known<'_>,
+) -> Result<Proven, Failure> {
+    let start = Instant::now();
+    let progress = ui.begin("filling the tables");
+    let witness = prove::witness(key, job).map_err(|error| not_proven(name, &error))?;
+    let (rows, tables) = (witness.rows(), witness.tables.len());
+    let steps = grouped(witness.steps as u64);
+    progress.end(&format!("{steps} steps are {} rows in {tables} tables", grouped(rows)));
+    let trace = start.elapsed();
+    interrupt::check()?;
+
+    let start = Instant::now();
+    let what = format!("proving {} rows", grouped(rows));
+    let progress = ui.begin_timed(&what, estimate(*pace, rows));
+    let proof = prove::prove(key, &witness).map_err(|error| not_proven(name, &error))?;
+    let prove = start.elapsed();
+    progress.end(&format!("proven in {:.1} s", prove.as_secs_f64()));
+    interrupt::check()?;
+
+    let run = ProvenRun { policy, events, proof };
+    let start = Instant::now();
+    let shown = run.check(key, &job.expected(), known).map_err(|error| {
+        let hint = "the run is another one than the claim or the engine says; repeat it with \
+                    `kapsule replay`";
+        let message = format!("the proof of {name} shows another run");
+        Failure::new(error.code(), message, hint).cause(error)
+    })?;
+    let (outcome, verify) = (shown.outcome, start.elapsed());
+    Ok(Proven { run, outcome, steps: witness.steps, rows, tables, trace, prove, verify })
+}
+
+/// Returns about how long proving takes where deriving the key took `pace`.
+///
+/// Measured: a row of a proof takes about 18 times as long as one of the 2^18 fixed rows.
+fn estimate(pace: Duration, rows: u64) -> Duration {
+    let micros = pace.as_micros().saturating_mul(18 * u128::from(rows)) >> 18;
+    Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+}
+
+/// Returns the failure of a run that has no proof.
+fn not_proven(name: &str, error: &ProveError) -> Failure {
+    let message = format!("this run of {name} cannot be proven");
+    match error {
+        ProveError::TooLong(_) => {
+            let hint = "keep its transcript with `kapsule run --transcript`, which `kapsule \
+                        replay` checks, or prove a run on less input";
+            Failure::new(ErrorCode::ProofRunTooLong, message, hint)
+                .cause(format!("too long for stage 1, at most {} steps", grouped(STEPS_MAX)))
+        }
+        _ => Failure::internal(message, "report this as a bug, with the package and the input"),
+    }
+    .cause(error)
+}
+
+/// A parameter set that proves something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Params(pub(crate) ParamSet);
+
+/// Reads the name of a parameter set.
+pub(crate) fn decode_params(name: &str) -> Result<Params, String> {
+    let sets = || ParamSet::ALL.into_iter().filter(|set| set.proven_bits > 0);
+    sets().find(|set| set.name == name).map(Params).ok_or_else(|| {
+        let names: Vec<&str> = sets().map(|set| set.name).collect();
+        format!("parameter sets are {}", names.join(", "))
     })
 }
 
@@ -145,7 +291,7 @@ pub(crate) fn statement_facts(
     statement: &RunStatement,
     outcome: Outcome,
 ) -> Vec<(&'static str, String)> {
-    use crate::text::{grouped, plain};
+    use crate::text::plain;
     let fuel = [statement.fuel_used, statement.fuel_limit].map(grouped);
     vec![
         ("entry", plain(&statement.entry)),

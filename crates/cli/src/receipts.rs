@@ -5,6 +5,7 @@ mod enforcing;
 pub(crate) mod exchange;
 pub(crate) mod folder;
 mod issuing;
+mod proofs;
 mod repeat;
 mod show;
 
@@ -12,13 +13,15 @@ use kapsule_abi::ErrorCode;
 use kapsule_format::container::{self, Kind};
 use kapsule_format::hash;
 use kapsule_format::receipt::Receipt;
+use kapsule_format::receipt::da::Sampling;
 use kapsule_format::verify::{CheckResult, ReceiptOptions, Reexecution};
 
-pub(crate) use attach::{check_uses, is_large, with_entries};
+pub(crate) use attach::{check_uses, is_full, is_large, with_entries};
 pub(crate) use enforcing::{PolicyArgs, read_acl, read_policy, read_registry};
 use issuing::evidence;
-pub(crate) use issuing::{IssueArgs, Issuer, Moment, issue};
-pub(crate) use repeat::{Repeated, repeat};
+pub(crate) use issuing::{IssueArgs, Issuer, Moment, issue, random};
+pub(crate) use proofs::findings;
+pub(crate) use repeat::{Repeated, package, repeat, transcript};
 pub(crate) use show::{diff, inspect};
 
 use crate::cli::Context;
@@ -53,17 +56,33 @@ pub(crate) struct ReceiptArgs {
     /// Repeat the run of the receipt too, for the check `reexec`, and require that it passes
     #[arg(long)]
     reexec: bool,
+    /// How sure to be that an audit bundle can be had which is not here, as PPM/BITS: a challenger
+    /// would have noticed the absence of this share of it but for a probability of 2 to the minus
+    /// BITS
+    #[arg(long, value_name = "PPM/BITS", value_parser = decode_sampling)]
+    availability: Option<Sampling>,
     #[command(flatten)]
     policies: PolicyArgs,
+}
+
+/// Reads how sure to be that a bundle can be had.
+fn decode_sampling(text: &str) -> Result<Sampling, String> {
+    let parts = text.split_once('/').and_then(|(ppm, bits)| {
+        let (delta_ppm, epsilon_bits) = (ppm.parse().ok()?, bits.parse().ok()?);
+        let allowed = delta_ppm < 1_000_000 && (1..=256).contains(&epsilon_bits);
+        allowed.then_some(Sampling { delta_ppm, epsilon_bits })
+    });
+    parts.ok_or_else(|| "it is PPM/BITS, such as 100000/20".to_owned())
 }
 
 impl ReceiptArgs {
     /// Refuses arguments that mean nothing for a package.
     pub(crate) fn check_package(&self) -> Result<(), Failure> {
-        if self.nonce.is_some() || self.reexec || !self.policies.is_empty() {
+        let asked = self.nonce.is_some() || self.reexec || self.availability.is_some();
+        if asked || !self.policies.is_empty() {
             let hint = "name a receipt; `kapsule run PACKAGE --receipt FILE` makes one";
-            let message = "--nonce, --reexec, --receipt-policy, --registry and --acl are about \
-                           receipts";
+            let message = "--nonce, --reexec, --availability, --receipt-policy, --registry and \
+                           --acl are about receipts";
             return Err(Failure::usage(message, hint));
         }
         Ok(())
@@ -81,8 +100,10 @@ impl ReceiptArgs {
     ) -> Done {
         let ui = &context.ui;
         let nonce = self.nonce.map(|nonce| nonce.0);
-        let mut asked = ReceiptOptions { nonce, ..ReceiptOptions::default() };
+        let sampling = self.availability;
+        let mut asked = ReceiptOptions { nonce, sampling, ..ReceiptOptions::default() };
         self.policies.apply(context, verifier, &mut asked)?;
+        asked.proofs = findings(ui, files, &packages.sources(context)?)?;
         let mut report = verifier.receipt(files.bytes(), &asked, self.reexec);
         let contradicted =
             report.checks.iter().any(|check| matches!(check.result, CheckResult::Fail(_)));

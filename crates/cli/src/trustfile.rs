@@ -6,6 +6,7 @@ use kapsule_abi::{ErrorCode, guard};
 use kapsule_format::envelope::Envelope;
 use kapsule_format::hash;
 use kapsule_format::key::{Identity, PublicLine, Uses};
+use kapsule_format::log::VerifierKey;
 use kapsule_format::receipt_policy::Registry;
 use kapsule_format::trust::{self, CompanionName, Revoked, Role, Trust, TrustedKey, statement};
 
@@ -40,6 +41,12 @@ pub(crate) struct Change {
     pub(crate) valid_until: Option<u64>,
     /// Registries of receipt policies that are pinned, each in place of one of the same name.
     pub(crate) registries: Vec<Registry>,
+    /// Keys of logs, each added to those of its origin.
+    pub(crate) logs: Vec<VerifierKey>,
+    /// Keys of cosigners that are added.
+    pub(crate) cosigners: Vec<VerifierKey>,
+    /// How many cosigners a checkpoint needs.
+    pub(crate) quorum: Option<u64>,
 }
 
 impl Change {
@@ -92,6 +99,13 @@ impl Change {
             trust.registries.push(trust::Registry { id, root, size, extensions });
         }
         trust.registries.sort_by(|left, right| left.id.cmp(&right.id));
+        for vkey in self.logs {
+            add_log(&mut trust, &vkey);
+        }
+        trust.cosigners.extend(self.cosigners.iter().map(ToString::to_string));
+        trust.cosigners.sort();
+        trust.cosigners.dedup();
+        trust.quorum = self.quorum.unwrap_or(trust.quorum);
         trust.threshold = self.threshold.unwrap_or(trust.threshold);
         trust.valid_until = self.valid_until.unwrap_or(trust.valid_until);
         // The reader has the rules for names, globs and thresholds.
@@ -100,6 +114,24 @@ impl Change {
                         threshold that the root identities can reach";
             Failure::decode("no trust file can say this", &error, hint)
         })
+    }
+}
+
+/// Lists one more key of a log.
+fn add_log(trust: &mut Trust, vkey: &VerifierKey) {
+    let (origin, text) = (vkey.name().as_str(), vkey.to_string());
+    match trust.logs.iter_mut().find(|log| log.origin == origin) {
+        Some(log) => {
+            log.vkeys.push(text);
+            log.vkeys.sort();
+            log.vkeys.dedup();
+        }
+        None => {
+            let extensions = Default::default();
+            let log = trust::Log { origin: origin.to_owned(), vkeys: vec![text], extensions };
+            trust.logs.push(log);
+            trust.logs.sort_by(|left, right| left.origin.cmp(&right.origin));
+        }
     }
 }
 

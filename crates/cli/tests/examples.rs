@@ -10,6 +10,9 @@ use crate::support::{Bench, CLOCK, HELLO, KAPSULE, REPOSITORY};
 /// What stands for an id in an example.
 const ID: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
 
+/// Time to answer the challenge of the examples, which run for minutes on a busy machine.
+const DAY_MS: &str = "86400000";
+
 /// Prepares a directory with everything that examples name.
 fn stage() -> Bench {
     let bench = Bench::with_hello();
@@ -140,6 +143,8 @@ fn stage_receipts(bench: &Bench) {
     let split = ["receipt", "split", "hello.cap", "--to", "archive", "-o", "small.cap"];
     bench.ok(&split);
     bench.ok(&["receipt", "export", "hello.cap", "-o", "hello.dsse.json"]);
+    bench.ok(&["da", "challenge", "hello.cap", "--key", "alice", "--answer-within-ms", DAY_MS]);
+    bench.ok(&["da", "respond", "challenge.jsonl", "hello.cap"]);
     let report = bench.ok(&["verify", "hello.cap", "--json"]).stdout;
     bench.write("report.json", report);
 }

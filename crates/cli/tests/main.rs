@@ -19,6 +19,7 @@ mod packages;
 mod passphrases;
 mod policies;
 mod proofs;
+mod receipt_evidence;
 mod receipt_files;
 mod receipt_policies;
 mod receipts;

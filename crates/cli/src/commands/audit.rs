@@ -79,7 +79,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
         ui.say(&format!("fetched {}, {} bytes", plain(name), grouped(*bytes as u64)));
     }
     let sources = args.packages.sources(context)?;
-    let mut asked = ReceiptOptions::default();
+    let proofs = receipts::findings(ui, &files, &sources)?;
+    let mut asked = ReceiptOptions { proofs, ..ReceiptOptions::default() };
     let report = verifier.receipt_to_repeat(files.bytes(), &asked, &DEMANDED[..DEMANDED.len() - 1]);
     let mut backend = None;
     if report.is_accepted() {

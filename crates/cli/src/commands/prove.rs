@@ -1,22 +1,20 @@
 //! `kapsule prove`
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use kapsule_abi::{ErrorCode, Outcome};
+use kapsule_abi::Outcome;
 use kapsule_format::hash::encode_hex;
-use kapsule_lower::words::{self, Event, Record};
-use kapsule_proof::{Key, Known, ParamSet, ProvenRun};
-use kapsule_prover::prove::{Job, ProveError, STEPS_MAX, prove, witness};
+use kapsule_format::transcript::Entries;
+use kapsule_proof::{Known, ParamSet};
+use kapsule_prover::prove::Job;
 use serde_json::json;
 
 use super::run_summary;
 use crate::cli::Context;
 use crate::error::{Done, Failure};
-use crate::execute::{Engine, Ran};
+use crate::execute::Engine;
 use crate::files;
-use crate::interrupt;
-use crate::proving::{self, Binding};
+use crate::proving::{self, Binding, Params, Proven};
 use crate::session::{Session, SessionArgs};
 use crate::text::{facts, grouped};
 use crate::ui::Ui;
@@ -49,7 +47,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Parameters of the proof: the faster or the smaller one, both with 100 bits that are proven
-    #[arg(long, value_name = "NAME", default_value = "kp100-fast", value_parser = decode_params)]
+    #[arg(long, value_name = "NAME", default_value = "kp100-fast", value_parser = proving::decode_params)]
     params: Params,
     /// What else the proof is bound to, 64 hex digits; zeros by default
     #[arg(long, value_name = "HEX", value_parser = proving::decode_binding)]
@@ -57,18 +55,6 @@ pub(crate) struct Args {
     /// File for the proof; by default the name of the package with `.kproof`
     #[arg(long, short = 'o', value_name = "FILE")]
     proof: Option<PathBuf>,
-}
-
-/// A parameter set that proves something.
-#[derive(Clone, Copy, Debug)]
-struct Params(ParamSet);
-
-fn decode_params(name: &str) -> Result<Params, String> {
-    let sets = || ParamSet::ALL.into_iter().filter(|set| set.proven_bits > 0);
-    sets().find(|set| set.name == name).map(Params).ok_or_else(|| {
-        let names: Vec<&str> = sets().map(|set| set.name).collect();
-        format!("parameter sets are {}", names.join(", "))
-    })
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Done {
@@ -100,34 +86,37 @@ fn target(args: &Args) -> Result<PathBuf, Failure> {
     Ok(Path::new(name).with_extension("kproof"))
 }
 
-/// A proof that was made, and what making it took.
-struct Made {
-    run: ProvenRun,
-    outcome: Outcome,
-    steps: usize,
-    rows: u64,
-    tables: usize,
-    trace: Duration,
-    prove: Duration,
-    verify: Duration,
-}
-
 fn prove_run(context: &Context, args: &Args, path: &Path, session: &Session<'_>) -> Done {
     let ui = &context.ui;
     // What cannot be proven is not run either.
     let policy = &session.effective.policy;
-    let lowered = proving::lowered(session.name, &session.opened.module, policy)?;
+    let lowered =
+        proving::lowered(session.name, &session.opened.module, policy.limits.memory_bytes)?;
     let mut host = session.host()?;
     let ran = session.run(ui, &mut host, run_summary)?;
-    let events = events(&ran)?;
-    let progress = ui.begin("deriving the key of the program");
-    let start = Instant::now();
-    let key = proving::key(session.name, &lowered, args.params.0)?;
-    let pace = start.elapsed();
-    progress.end(&format!("program of {} instructions", grouped(key.program.code.len() as u64)));
-    interrupt::check()?;
-    let binding = args.binding.map_or([0; 32], |binding| binding.0);
-    let made = make(ui, session, &ran, (&key, pace), (events, binding))?;
+    let entries = ran.run.transcript.as_ref().map(|transcript| &transcript.entries);
+    let none = Entries::default();
+    let events = proving::recorded(entries.unwrap_or(&none), ran.run.outcome)?;
+    let key = proving::timed_key(ui, session.name, &lowered, args.params)?;
+    let words = proving::answers(&events);
+    let job = Job {
+        module_hash: proving::module_hash(&session.opened.package),
+        policy_digest: proving::policy_digest(policy),
+        binding: args.binding.map_or([0; 32], |binding| binding.0),
+        entry: &ran.entry,
+        fuel_limit: ran.fuel_granted,
+        words: &words,
+        salt_present: false,
+    };
+    let known = Known {
+        output: Some(&ran.run.output),
+        fuel_limit: Some(ran.fuel_granted),
+        fuel_used: Some(ran.run.usage.fuel),
+        outcome: Some(ran.run.outcome),
+        ..Known::default()
+    };
+    let of_run = (policy.encode(), events);
+    let made = proving::prove(ui, session.name, &key, &job, of_run, &known)?;
     let bytes = made.run.encode();
     files::write(ui, path, &bytes)?;
     if let Some(output) = &args.output
@@ -138,117 +127,10 @@ fn prove_run(context: &Context, args: &Args, path: &Path, session: &Session<'_>)
     report(ui, session, &made, &args.params.0, bytes.len())
 }
 
-/// Returns the words of a run.
-fn events(ran: &Ran) -> Result<Vec<Event>, Failure> {
-    let transcript = ran.run.transcript.as_ref();
-    let records = transcript.into_iter().flat_map(|transcript| transcript.entries.iter());
-    let records = records.map(|entry| Record {
-        hostcall: entry.hostcall,
-        status: entry.status,
-        request: entry.request,
-        response: entry.response,
-    });
-    let completed = match ran.run.outcome {
-        Outcome::Completed(code) => Some(code),
-        _ => None,
-    };
-    words::of_run(records, completed).ok_or_else(|| {
-        Failure::internal("a record of the run has no words", "report this as a bug")
-    })
-}
-
-/// Runs the lowered program on the recorded words, proves that, and verifies the proof.
-fn make(
-    ui: &Ui,
-    session: &Session<'_>,
-    ran: &Ran,
-    (key, pace): (&Key, Duration),
-    (events, binding): (Vec<Event>, [u8; 32]),
-) -> Result<Made, Failure> {
-    let policy = &session.effective.policy;
-    let input = events.iter().filter(|event| event.tag == kapsule_lower::isa::TAG_IN);
-    let input: Vec<u64> = input.map(|event| event.word).collect();
-    let job = Job {
-        module_hash: proving::module_hash(&session.opened.package),
-        policy_digest: proving::policy_digest(policy),
-        binding,
-        entry: &ran.entry,
-        fuel_limit: ran.fuel_granted,
-        words: &input,
-        salt_present: false,
-    };
-    let start = Instant::now();
-    let progress = ui.begin("filling the tables");
-    let witness = witness(key, &job).map_err(|error| not_proven(session.name, &error))?;
-    let (rows, tables) = (witness.rows(), witness.tables.len());
-    let steps = grouped(witness.steps as u64);
-    progress.end(&format!("{steps} steps are {} rows in {tables} tables", grouped(rows)));
-    let trace = start.elapsed();
-    interrupt::check()?;
-
-    let start = Instant::now();
-    let what = format!("proving {} rows", grouped(rows));
-    let progress = ui.begin_timed(&what, estimate(pace, rows));
-    let proof = prove(key, &witness).map_err(|error| not_proven(session.name, &error))?;
-    let prove = start.elapsed();
-    progress.end(&format!("proven in {:.1} s", prove.as_secs_f64()));
-    interrupt::check()?;
-
-    let run = ProvenRun { policy: policy.encode(), events, proof };
-    let start = Instant::now();
-    let outcome = verify(&run, key, &job, ran).map_err(|error| {
-        let hint = "report this as a bug, with the package and the input";
-        Failure::internal(format!("the proof of {} does not verify", session.name), hint)
-            .cause(error)
-    })?;
-    let verify = start.elapsed();
-    Ok(Made { run, outcome, steps: witness.steps, rows, tables, trace, prove, verify })
-}
-
-/// Returns about how long proving takes where deriving the key took `pace`.
-///
-/// Measured: a row of a proof takes about 18 times as long as one of the 2^18 fixed rows.
-fn estimate(pace: Duration, rows: u64) -> Duration {
-    let micros = pace.as_micros().saturating_mul(18 * u128::from(rows)) >> 18;
-    Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
-}
-
-/// Verifies a proof that was just made, against everything that the run reported.
-fn verify(
-    run: &ProvenRun,
-    key: &Key,
-    job: &Job<'_>,
-    ran: &Ran,
-) -> Result<Outcome, kapsule_proof::VerifyError> {
-    let known = Known {
-        output: Some(&ran.run.output),
-        fuel_limit: Some(ran.fuel_granted),
-        fuel_used: Some(ran.run.usage.fuel),
-        outcome: Some(ran.run.outcome),
-        ..Known::default()
-    };
-    run.check(key, &job.expected(), &known).map(|shown| shown.outcome)
-}
-
-/// Returns the failure of a run that has no proof.
-fn not_proven(name: &str, error: &ProveError) -> Failure {
-    let message = format!("this run of {name} cannot be proven");
-    match error {
-        ProveError::TooLong(_) => {
-            let hint = "keep its transcript with `kapsule run --transcript`, which `kapsule \
-                        replay` checks, or prove a run on less input";
-            Failure::new(ErrorCode::ProofRunTooLong, message, hint)
-                .cause(format!("too long for stage 1, at most {} steps", grouped(STEPS_MAX)))
-        }
-        _ => Failure::internal(message, "report this as a bug, with the package and the input"),
-    }
-    .cause(error)
-}
-
 fn report(
     ui: &Ui,
     session: &Session<'_>,
-    made: &Made,
+    made: &Proven,
     params: &ParamSet,
     file_bytes: usize,
 ) -> Done {

@@ -2,6 +2,8 @@
 
 mod exchange;
 mod folder;
+mod log;
+mod prove;
 mod split;
 
 use std::path::PathBuf;
@@ -10,7 +12,7 @@ use crate::cli::Context;
 use crate::error::Done;
 use crate::{files, receipts};
 
-/// Compares, lists and exchanges receipts
+/// Compares, lists and exchanges receipts, and attaches proofs to them
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Diff(DiffArgs),
@@ -19,6 +21,8 @@ pub(crate) enum Command {
     Export(exchange::ExportArgs),
     Import(exchange::ImportArgs),
     Split(split::Args),
+    Log(log::Args),
+    Prove(Box<prove::Args>),
 }
 
 const EXAMPLES: &str = "\
@@ -50,6 +54,8 @@ pub(super) fn run(context: &Context, command: &Command) -> Done {
         Command::Export(args) => exchange::export(context, args),
         Command::Import(args) => exchange::import(context, args),
         Command::Split(args) => split::run(context, args),
+        Command::Log(args) => log::run(context, args),
+        Command::Prove(args) => prove::run(context, args),
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use kapsule_format::hash::sha256;
 use kapsule_format::key::Identity;
+use kapsule_format::log::VerifierKey;
 use kapsule_format::trust::Role;
 use serde_json::json;
 
@@ -70,6 +71,16 @@ pub(crate) struct Args {
     /// Registry of receipt policies to pin, by its root and size; may be repeated
     #[arg(long = "registry", value_name = "FILE")]
     registries: Vec<PathBuf>,
+    /// Verifier key of a log whose proofs count, as `kapsule log checkpoint` prints it; may be
+    /// repeated
+    #[arg(long = "log", value_name = "VKEY")]
+    logs: Vec<VerifierKey>,
+    /// Verifier key of a cosigner of checkpoints; may be repeated
+    #[arg(long = "cosigner", value_name = "VKEY")]
+    cosigners: Vec<VerifierKey>,
+    /// How many cosigners a checkpoint needs
+    #[arg(long, value_name = "N")]
+    quorum: Option<u64>,
     /// Name of an identity of the home that signs the file; may be repeated
     #[arg(long = "sign", value_name = "NAME")]
     signers: Vec<KeyName>,
@@ -143,5 +154,8 @@ fn change(args: &Args, keys: &KeyStore) -> Result<Change, Failure> {
         revoked: identities(&args.revoked)?,
         valid_until: args.valid_until,
         registries: registries.collect::<Result<_, Failure>>()?,
+        logs: args.logs.clone(),
+        cosigners: args.cosigners.clone(),
+        quorum: args.quorum,
     })
 }

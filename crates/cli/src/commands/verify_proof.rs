@@ -108,7 +108,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
         return Err(refused(&VerifyError::Entry(run.statement().entry.clone())));
     }
     let start = Instant::now();
-    let lowered = proving::lowered(&name, &opened.module, &policy)?;
+    let lowered = proving::lowered(&name, &opened.module, policy.limits.memory_bytes)?;
     let key = proving::key(&name, &lowered, params)?;
     let derived = start.elapsed();
 

@@ -29,6 +29,13 @@ pub(crate) fn with_entries(
     writer.finish().map_err(refused)
 }
 
+/// Returns the failure of a receipt that has no number free for one more entry.
+pub(crate) fn is_full(files: &Files) -> Failure {
+    let message = format!("{} holds 16 entries of this kind already", files.name());
+    let hint = "start from the receipt as its issuer gave it to you";
+    Failure::new(ErrorCode::LimitExceeded, message, hint)
+}
+
 /// Tells whether an entry is one that `kapsule receipt split` moves out: all that is found again by
 /// its digest.
 pub(crate) fn is_large(name: &str) -> bool {

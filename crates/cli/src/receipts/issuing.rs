@@ -6,7 +6,9 @@ use kapsule_abi::{ErrorCode, guard};
 use kapsule_engine::Run;
 use kapsule_format::key::SecretKey;
 use kapsule_format::package::Package;
-use kapsule_format::receipt::{Claim, Evidence, Extras, HostManifest, Issue, ToolchainManifest};
+use kapsule_format::receipt::{
+    Claim, Evidence, Extras, HostManifest, Issue, STARK, ToolchainManifest,
+};
 use kapsule_format::receipt_policy::PolicyProof;
 
 use super::attach::check_uses;
@@ -51,6 +53,10 @@ pub(crate) struct IssueArgs {
     /// Identity that vouches for the manifests; without it `kapsule manifest sign` can do so later
     #[arg(long, value_name = "NAME", requires = "receipt")]
     manifest_key: Option<KeyName>,
+    /// Promise a proof of the run, which `kapsule receipt prove` attaches: without one the receipt
+    /// is then no more than proof-only
+    #[arg(long, requires = "receipt")]
+    promise_proof: bool,
     /// Leave the package out of the receipt: who verifies has it, or gets it elsewhere
     #[arg(long, requires = "receipt")]
     no_package: bool,
@@ -117,7 +123,11 @@ impl IssueArgs {
 
     /// Reads what the receipt has besides the run.
     fn extras(&self) -> Result<Extras, Failure> {
-        let mut extras = Extras { without_package: self.no_package, ..Extras::default() };
+        let mut extras = Extras {
+            without_package: self.no_package,
+            proof_systems: if self.promise_proof { vec![STARK] } else { Vec::new() },
+            ..Extras::default()
+        };
         if let Some(path) = &self.receipt_policy {
             let policy = read_policy(path)?;
             if guard!("cli.receipt.track", policy.track(&self.track).is_none()) {
@@ -177,7 +187,8 @@ fn only(names: Vec<KeyName>) -> Result<KeyName, Failure> {
     }
 }
 
-fn random<const N: usize>() -> Result<[u8; N], Failure> {
+/// Returns random bytes of the system.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Failure> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| {
         Failure::internal("no random numbers", "try again on a machine that gives them")

@@ -95,7 +95,8 @@ fn first_difference(claim: &Claim, found: &kapsule_format::receipt::ExecBody) ->
         .map(|((name, claimed), (_, found))| format!("{name}: claimed {claimed}, found {found}"))
 }
 
-fn transcript(name: &str, receipt: &Receipt<'_>) -> Result<Transcript, Failure> {
+/// Takes the transcript out of the audit bundle of a receipt.
+pub(crate) fn transcript(name: &str, receipt: &Receipt<'_>) -> Result<Transcript, Failure> {
     let absent = |cause: &str| {
         let hint = "get the receipt with its audit bundle; it may have been taken out";
         Failure::new(ErrorCode::BundleAbsent, format!("{name} cannot be repeated"), hint)
@@ -115,7 +116,11 @@ fn transcript(name: &str, receipt: &Receipt<'_>) -> Result<Transcript, Failure> 
 }
 
 /// Takes the package out of the receipt, or looks for it where packages are.
-fn package(name: &str, receipt: &Receipt<'_>, sources: &Sources) -> Result<Files, Failure> {
+pub(crate) fn package(
+    name: &str,
+    receipt: &Receipt<'_>,
+    sources: &Sources,
+) -> Result<Files, Failure> {
     if let Some(bytes) = receipt.package() {
         return Ok(Files::inside(name, kapsule_format::receipt::PACKAGE, bytes));
     }
