@@ -2,7 +2,9 @@
 
 use kapsule_abi::{ErrorCode, guard};
 use kapsule_format::DecodeError;
-use kapsule_format::capsule::{Body, Capsule, Keyring, Meta, Opened, Surroundings};
+use kapsule_format::capsule::{
+    Body, Capsule, CapsuleId, Held, Keyring, Meta, Opened, Surroundings,
+};
 use kapsule_format::container::{Entry, Kind, is_kind};
 use kapsule_format::encrypt::Identities;
 use kapsule_format::hash::encode_hex;
@@ -20,7 +22,7 @@ use crate::opening::{self, Files, Verifier, now_ms};
 use crate::passphrase::PassphraseArgs;
 use crate::text::{facts, grouped, plain};
 use crate::ui::Tone;
-use crate::words;
+use crate::{storing, words};
 
 /// Who writes a capsule.
 #[derive(Clone, Debug, clap::Args)]
@@ -101,6 +103,20 @@ fn channel_of(meta: &Meta) -> Result<Option<Channel>, Failure> {
         Ok(home) => Channels::of(&home).get(meta.channel_id()),
         Err(_) => Ok(None),
     }
+}
+
+/// Returns those parents of a capsule that the home holds, in the channel or in its store.
+fn parents(channel: &Channel, meta: &Meta) -> Result<Vec<Held>, Failure> {
+    let mut held = channel.parents(meta)?;
+    if held.len() < meta.prev.len()
+        && let Some(store) = storing::existing(&crate::paths::Home::from_env()?)?
+    {
+        let absent = |id: &&CapsuleId| held.iter().all(|own| own.id != **id);
+        let found = meta.prev.iter().filter(absent).map(|id| store.view().held(id));
+        let found = found.collect::<Result<Vec<_>, _>>()?;
+        held.extend(found.into_iter().flatten());
+    }
+    Ok(held)
 }
 
 /// Returns the identities that may open a capsule: those of its channel and those of the home.
@@ -387,7 +403,7 @@ pub(crate) fn verify(
     let meta = capsule.as_ref().map(Capsule::meta);
     let channel = meta.map_or(Ok(None), channel_of)?;
     let parents = match (&channel, meta) {
-        (Some(channel), Some(meta)) => channel.parents(meta)?,
+        (Some(channel), Some(meta)) => parents(channel, meta)?,
         _ => Vec::new(),
     };
     let keyring = channel.as_ref().zip(meta.and_then(Meta::deciding_epoch));

@@ -31,10 +31,11 @@ use crate::error::Failure;
 use crate::files;
 use crate::keystore::read_secret_file;
 use crate::paths::Home;
+use crate::reading::verified;
 use heads::Heads;
 
 /// Least number of hex digits that may stand for a channel id.
-const PREFIX_DIGITS_MIN: usize = 8;
+pub(crate) const PREFIX_DIGITS_MIN: usize = 8;
 
 /// The channels of a home.
 pub(crate) struct Channels {
@@ -317,22 +318,14 @@ pub(crate) fn keyring_at(bytes: &[u8]) -> Result<KeyringAt, DecodeError> {
 
 /// Checks a keyring capsule, against the one of the epoch before if it is not the first one.
 pub(crate) fn check_keyring(bytes: &[u8], before: Option<&KeyringAt>) -> Result<(), DecodeError> {
-    let capsule = Capsule::decode(bytes)?;
-    let meta = capsule.meta();
-    capsule.check_bound()?;
-    meta.check_facts()?;
     let owners = before.into_iter().flat_map(|at| &at.keyring.owners);
-    let found = capsule.signatures(owners.flat_map(|owner| owner.keys()));
-    found.check_own(&meta.author)?;
-    capsule.check_links()?;
-    let stands = standing(meta, &found, &Surroundings { keyring: before, ..Default::default() });
-    let wrong = [found.statement, found.signature].into_iter().flatten().next();
-    let refused = wrong.or(match stands.authority {
-        Finding::Pass => None,
-        Finding::Fail(error) | Finding::NotDone(error) => Some(error),
-    });
-    match refused {
-        Some(error) if guard!("cli.channel.keyring", true) => Err(error),
+    let keys: Vec<_> = owners.flat_map(|owner| owner.keys()).collect();
+    let (capsule, found) = verified(bytes, &keys)?;
+    let around = Surroundings { keyring: before, ..Default::default() };
+    match standing(capsule.meta(), &found, &around).authority {
+        Finding::Fail(error) | Finding::NotDone(error) if guard!("cli.channel.keyring", true) => {
+            Err(error)
+        }
         _ => Ok(()),
     }
 }

@@ -1,6 +1,7 @@
 //! One file per verb.
 
 mod accept;
+mod agent;
 mod analyze;
 mod audit;
 mod batch;
@@ -11,11 +12,15 @@ mod config;
 mod convert;
 mod da;
 mod demo;
+mod dispatch;
 mod doctor;
 mod explain;
+mod feed;
 mod ingest;
 mod inspect;
 mod key;
+mod key_trust;
+mod ledger;
 mod limits;
 mod log;
 mod man;
@@ -81,6 +86,12 @@ pub(crate) enum Command {
     Analyze(Box<analyze::Args>),
     Ingest(Box<ingest::Args>),
     #[command(subcommand)]
+    Dispatch(dispatch::Command),
+    Feed(Box<feed::Args>),
+    Trust(Box<trust::Args>),
+    Ledger(Box<ledger::Args>),
+    Agent(Box<agent::Args>),
+    #[command(subcommand)]
     Log(log::Command),
     Doctor(doctor::Args),
     Limits(limits::Args),
@@ -118,6 +129,11 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Convert(command) => convert::run(context, &command),
         Command::Analyze(args) => analyze::run(context, &args),
         Command::Ingest(args) => ingest::run(context, &args),
+        Command::Dispatch(command) => dispatch::run(context, &command),
+        Command::Feed(args) => feed::run(context, &args),
+        Command::Trust(args) => trust::run(context, &args),
+        Command::Ledger(args) => ledger::run(context, &args),
+        Command::Agent(args) => agent::run(context, &args),
         Command::Log(command) => log::run(context, &command),
         Command::Doctor(args) => doctor::run(context, &args),
         Command::Limits(args) => limits::run(context, &args),

@@ -1,6 +1,7 @@
 //! The whole flow in a throwaway home, through the functions that the verbs call.
 
 mod bundle;
+mod capsules;
 mod home;
 mod receipt;
 
@@ -15,6 +16,7 @@ use kapsule_format::transcript::Transcript;
 use kapsule_format::trust::Role;
 use kapsule_format::verify::Level;
 
+pub(crate) use capsules::Typed;
 pub(crate) use home::DemoHome;
 pub(crate) use receipt::Receipted;
 
@@ -92,6 +94,8 @@ pub(crate) struct Story {
     pub(crate) replayed_on: Backend,
     /// The receipt of the run of trust.
     pub(crate) receipt: Receipted,
+    /// Capsules, the store and a feed over it, command by command.
+    pub(crate) capsules: Vec<Typed>,
 }
 
 /// Plays the whole story in `home`.
@@ -122,7 +126,8 @@ pub(crate) fn play(ui: &Ui, home: &DemoHome) -> Result<Story, Failure> {
     let receipt = stage.receipt(&trust, &trust_input.bytes, &moment)?;
     let feed = with_titles(ranking)?;
     let trust = (trust, trust_rows);
-    Ok(Story { packages, refusal, trust, rank, feed, replayed_on, receipt })
+    let capsules = stage.capsules()?;
+    Ok(Story { packages, refusal, trust, rank, feed, replayed_on, receipt, capsules })
 }
 
 fn viewer() -> Result<Name, Failure> {

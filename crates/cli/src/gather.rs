@@ -11,11 +11,16 @@
 use std::collections::BTreeMap;
 
 use kapsule_format::DecodeError;
-use kapsule_format::capsule::{Body, Capsule, CapsuleId, Edge, Label};
+use kapsule_format::capsule::{Body, Capsule, CapsuleId, Edge, Label, Transfer};
 use kapsule_format::cbor::{self, Value};
 use kapsule_format::key::IdentityId;
 
 use crate::convert::{VERSION, hn};
+
+/// Amounts of a capsule are counts of 10^-18 units, those of `transfer` of 10^-6.
+const LEDGER_STEP: u128 = 1_000_000_000_000;
+/// Greatest amount that `transfer` takes.
+const AMOUNT_MAX: u128 = (1 << 53) - 1;
 
 /// A capsule that was opened.
 #[derive(Clone, Debug)]
@@ -26,6 +31,8 @@ pub(crate) struct Item {
     pub(crate) author: IdentityId,
     /// Claimed time in milliseconds since 1970.
     pub(crate) time_ms: u64,
+    /// Time after which nobody wants it to be read.
+    pub(crate) expiry_ms: Option<u64>,
     /// Kind, which a body of an unknown one does not tell.
     pub(crate) kind: String,
     /// Flags.
@@ -42,6 +49,7 @@ impl Item {
             id: capsule.id(),
             author: meta.author.id(),
             time_ms: meta.time_ms,
+            expiry_ms: meta.expiry_ms,
             kind: meta.kind.clone(),
             flags: meta.flags.clone(),
             body,
@@ -133,6 +141,81 @@ pub(crate) fn trust_input(items: &[Item], viewer: IdentityId, now_ms: u64) -> Va
     ])
 }
 
+/// A transfer that `transfer` cannot be given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unfit {
+    /// Capsule.
+    pub(crate) id: CapsuleId,
+    /// Place of the transfer in it.
+    pub(crate) index: usize,
+    /// What is wrong with it.
+    pub(crate) reason: String,
+}
+
+/// Returns the input of `transfer` over accounts in its own form, which capsule and place each of
+/// its verdicts is about, and the transfers that have no place in it.
+pub(crate) fn transfer_input(
+    items: &[Item],
+    accounts: Value,
+) -> (Value, Vec<(CapsuleId, usize)>, Vec<Unfit>) {
+    let (mut transactions, mut places, mut unfit) = (Vec::new(), Vec::new(), Vec::new());
+    for item in items {
+        let Body::Ledger(ledger) = &item.body else { continue };
+        for (index, transfer) in ledger.transfers.iter().enumerate() {
+            match transaction(item, &ledger.asset, transfer) {
+                Ok(value) => {
+                    transactions.push(value);
+                    places.push((item.id, index));
+                }
+                Err(reason) => unfit.push(Unfit { id: item.id, index, reason }),
+            }
+        }
+    }
+    let input = Value::Map(vec![(0, VERSION.into()), (1, accounts), (2, transactions.into())]);
+    (input, places, unfit)
+}
+
+/// Returns the events that `agent_logic` is told of, in the order of the capsules.
+pub(crate) fn agent_events(items: &[Item]) -> Value {
+    let event = |item: &Item| {
+        let flags = Value::array(item.flags.iter().map(String::as_str));
+        let fields = match &item.body {
+            Body::Post(post) => vec![("bytes", post.text.len() as u64)],
+            Body::Comment(comment) => vec![("bytes", comment.text.len() as u64)],
+            Body::Trust(trust) => vec![("edges", trust.edges.len() as u64)],
+            Body::Ledger(ledger) => vec![("transfers", ledger.transfers.len() as u64)],
+            _ => Vec::new(),
+        };
+        let field = |(name, value): (&str, u64)| Value::Array(vec![name.into(), value.into()]);
+        let fields = Value::Array(fields.into_iter().map(field).collect());
+        Value::Array(vec![item.kind.as_str().into(), author(item), flags, fields])
+    };
+    Value::Array(items.iter().map(event).collect())
+}
+
+/// Only who signed the capsule has agreed to it, so a payment from another account is found out by
+/// the module.
+fn transaction(item: &Item, asset: &str, transfer: &Transfer) -> Result<Value, String> {
+    let amount = transfer.amount / LEDGER_STEP;
+    if !transfer.amount.is_multiple_of(LEDGER_STEP) {
+        return Err(format!("{} is no multiple of 10^12, the smallest amount", transfer.amount));
+    }
+    if !(1..=AMOUNT_MAX).contains(&amount) {
+        return Err(format!("{amount} millionths are outside of 1 to {AMOUNT_MAX}"));
+    }
+    if transfer.nonce == 0 {
+        return Err("the nonce is 0, the first one is 1".to_owned());
+    }
+    // In range, as was just looked at.
+    let amount = u64::try_from(amount).unwrap_or(u64::MAX);
+    let posting = |account, side: u64| {
+        Value::Array(vec![name(account), asset.into(), side.into(), amount.into()])
+    };
+    let authors = vec![Value::Array(vec![author(item), transfer.nonce.into()])];
+    let postings = vec![posting(transfer.from, 0), posting(transfer.to, 1)];
+    Ok(Value::Array(vec![authors.into(), postings.into()]))
+}
+
 fn label_value(item: &Item, label: &Label) -> Value {
     let mut fields = vec![
         (0, VERSION.into()),
@@ -195,7 +278,7 @@ fn is_domain(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kapsule_format::capsule::{Comment, Post, TrustBody};
+    use kapsule_format::capsule::{Comment, Ledger, Post, TrustBody};
     use kapsule_format::hash::Digest;
 
     fn identity(byte: u8) -> IdentityId {
@@ -207,6 +290,7 @@ mod tests {
             id: CapsuleId::new(Digest::new([byte; 32])),
             author: identity(0xa0 + byte),
             time_ms: 1_000 + u64::from(byte),
+            expiry_ms: None,
             kind: "any".into(),
             flags: vec!["flagged".into()],
             body,
@@ -248,6 +332,27 @@ mod tests {
         ] {
             assert_eq!(domains(text), expect, "{text}");
         }
+    }
+
+    #[test]
+    fn transfers_that_have_no_form_are_told_apart() {
+        let transfer =
+            |amount, nonce| Transfer { from: identity(0xa1), to: identity(9), amount, nonce };
+        let transfers = vec![
+            transfer(2 * LEDGER_STEP, 1),
+            transfer(1, 1),
+            transfer(0, 1),
+            transfer((AMOUNT_MAX + 1) * LEDGER_STEP, 1),
+            transfer(LEDGER_STEP, 0),
+            transfer(AMOUNT_MAX * LEDGER_STEP, 2),
+        ];
+        let ledger = Ledger { asset: "eur".into(), transfers, extensions: Vec::new() };
+        let item = item(1, Body::Ledger(ledger));
+        let (input, places, unfit) =
+            transfer_input(std::slice::from_ref(&item), Value::Array(Vec::new()));
+        assert_eq!(list(&input, 2).len(), 2);
+        assert_eq!(places, [(item.id, 0), (item.id, 5)]);
+        assert_eq!(unfit.iter().map(|unfit| unfit.index).collect::<Vec<_>>(), [1, 2, 3, 4]);
     }
 
     #[test]

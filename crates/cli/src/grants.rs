@@ -23,7 +23,8 @@ pub(crate) struct GrantArgs {
     pub(crate) grants: Vec<Grant>,
 }
 
-fn decode_grant(name: &str) -> Result<Grant, String> {
+/// Reads the name of a grant on the command line.
+pub(crate) fn decode_grant(name: &str) -> Result<Grant, String> {
     Grant::from_name(name).ok_or_else(|| {
         let names = Grant::ALL.map(Grant::name).join(", ");
         format!("grants are {names}")

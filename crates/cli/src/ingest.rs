@@ -20,11 +20,12 @@ use kapsule_format::{DecodeError, Digest};
 use kapsule_store::{NewResult, Store, StoreError, View, Write};
 
 pub(crate) use keys::Keys;
-pub(crate) use logic::{Dispatch, Logics, Wanted};
+pub(crate) use logic::{Logics, Wanted};
 
 use crate::batch;
 use crate::error::{Failure, Kind};
 use crate::interrupt;
+use crate::reading;
 use crate::text::{cut, plain};
 
 /// Capsules that are written together.
@@ -103,17 +104,7 @@ pub(crate) fn jobs() -> usize {
 
 /// Checks all that a capsule says of itself.
 fn check(bytes: &[u8]) -> Result<(CapsuleId, Meta, Signatures), DecodeError> {
-    let capsule = Capsule::decode(bytes)?;
-    capsule.check_bound()?;
-    capsule.meta().check_facts()?;
-    let signatures = capsule.signatures([]);
-    if let Some(error) = signatures.statement.iter().chain(&signatures.signature).next()
-        && guard!("cli.ingest.signature", true)
-    {
-        return Err(error.clone());
-    }
-    signatures.check_own(&capsule.meta().author)?;
-    capsule.check_links()?;
+    let (capsule, signatures) = reading::verified(bytes, &[])?;
     Ok((capsule.id(), capsule.meta().clone(), signatures))
 }
 

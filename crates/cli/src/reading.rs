@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use kapsule_abi::ErrorCode;
+use kapsule_abi::{ErrorCode, guard};
 use kapsule_format::DecodeError;
 use kapsule_format::capsule::{Body, Capsule, Opened};
 use kapsule_format::encrypt::Identities;
+use kapsule_format::envelope::Signatures;
+use kapsule_format::key::PublicKey;
 use kapsule_format::limits::CAPSULE_BYTES_MAX;
 
 use crate::batch::{self, Input};
@@ -130,7 +132,7 @@ fn open(
     closed: &AtomicU64,
 ) -> Result<Result<Option<Item>, DecodeError>, Failure> {
     let bytes = files::read(&input.path, "capsule", CAPSULE_BYTES_MAX)?;
-    let item = verified(&bytes).and_then(|capsule| match keys.open(&capsule) {
+    let item = verified(&bytes, &[]).and_then(|(capsule, _)| match keys.open(&capsule) {
         Ok(opened) => Ok(Some(Item::of(&capsule, opened.body))),
         Err(error) if matches!(error.code, ErrorCode::KeyNotHeld | ErrorCode::EntryAbsent) => {
             closed.fetch_add(1, Ordering::Relaxed);
@@ -142,15 +144,22 @@ fn open(
 }
 
 /// Decodes a capsule and checks what it says of itself, and that its author signed it.
-fn verified(bytes: &[u8]) -> Result<Capsule<'_>, DecodeError> {
+///
+/// Signatures by `others` are looked at too, such as those of the owners of a channel.
+pub(crate) fn verified<'b>(
+    bytes: &'b [u8],
+    others: &[&PublicKey],
+) -> Result<(Capsule<'b>, Signatures), DecodeError> {
     let capsule = Capsule::decode(bytes)?;
     capsule.check_bound()?;
     capsule.meta().check_facts()?;
-    capsule.check_links()?;
-    let found = capsule.signatures([]);
-    if let Some(error) = [&found.statement, &found.signature].into_iter().flatten().next() {
+    let signatures = capsule.signatures(others.iter().copied());
+    if let Some(error) = signatures.statement.iter().chain(&signatures.signature).next()
+        && guard!("cli.reading.signature", true)
+    {
         return Err(error.clone());
     }
-    found.check_own(&capsule.meta().author)?;
-    Ok(capsule)
+    signatures.check_own(&capsule.meta().author)?;
+    capsule.check_links()?;
+    Ok((capsule, signatures))
 }

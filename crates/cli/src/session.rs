@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use kapsule_engine::MemoryHost;
 use kapsule_format::hash;
+use kapsule_format::package::PackageId;
 use kapsule_host::DirectoryHost;
 
 use crate::cli::Context;
@@ -111,17 +112,28 @@ impl SessionArgs {
         engine: Engine,
         then: impl FnOnce(Session<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        self.open_files(context, &Files::read(&self.package)?, None, engine, then)
+    }
+
+    /// Does so with a package that was found by its hash.
+    pub(crate) fn open_files<T>(
+        &self,
+        context: &Context,
+        files: &Files,
+        hash: Option<PackageId>,
+        engine: Engine,
+        then: impl FnOnce(Session<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let ui = &context.ui;
-        let files = Files::read(&self.package)?;
         let name = files.name();
         let verifier = self.trust.verifier()?;
         let sources = self.packages.sources(context)?;
         // A file that is no package is refused with everything that verification says of it.
-        let package = opening::decode(&files)
-            .or_else(|failure| verifier.open(&files, Asked::default()).and(Err(failure)))?;
+        let package = opening::decode(files)
+            .or_else(|failure| verifier.open(files, Asked::default()).and(Err(failure)))?;
         let closure = sources.closure(&package, &verifier);
-        let asked = Asked { closure: Some(closure::finding(&closure)), ..Asked::default() };
-        let opened = verifier.open(&files, asked)?;
+        let asked = Asked { closure: Some(closure::finding(&closure)), hash };
+        let opened = verifier.open(files, asked)?;
         verifier.remember(ui);
         let closure = closure.map_err(|error| closure::failure(&name, &package, *error))?;
         let effective = self.grants.effective(opened.package.policy())?;

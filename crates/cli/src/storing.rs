@@ -11,6 +11,7 @@ use crate::error::Failure;
 use crate::keystore::KeyName;
 use crate::opening;
 use crate::passphrase::PassphraseArgs;
+use crate::paths::Home;
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
@@ -42,6 +43,14 @@ pub(crate) fn decode_name(text: &str) -> Result<LogName, String> {
 pub(crate) fn open(context: &Context) -> Result<Store, Failure> {
     let opening = Opening { origin: None, time_ms: opening::now_ms() };
     Ok(Store::open(&context.home()?.data(), opening)?)
+}
+
+/// Opens the store of a home if there is one.
+pub(crate) fn existing(home: &Home) -> Result<Option<Store>, Failure> {
+    let directory = home.data();
+    let opening = Opening { origin: None, time_ms: opening::now_ms() };
+    let open = || Store::open(&directory, opening).map_err(Failure::from);
+    Store::file(&directory).exists().then(open).transpose()
 }
 
 /// Opens the store of the home, and makes one where there is none.

@@ -18,6 +18,12 @@ fn the_demo_tells_the_whole_story() {
         "outcome, fuel, transcript and output are identical",
         "Receipt of the run of trust",
         "reexec          pass",
+        "$ kapsule ingest posts",
+        "$ kapsule feed --as",
+        "Hello from a capsule of the demo",
+        "ranked anew; fuel of trust",
+        "nothing changed since it was ranked, and nothing ran",
+        "$ kapsule log verify",
     ] {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
@@ -34,7 +40,17 @@ fn the_demo_as_data_is_the_same_every_time() {
     let bench = Bench::new();
     let first = bench.json(&["demo"]);
     let steps: Vec<&str> = first.iter().map(|object| object["step"].as_str().unwrap()).collect();
-    assert_eq!(steps, ["package", "package", "refused", "run", "run", "replay", "receipt"]);
+    assert_eq!(["package", "package", "refused", "run", "run", "replay", "receipt"], steps[..7]);
+    assert_eq!(steps[7..], ["command"; 17]);
+    let feeds: Vec<_> = first
+        .iter()
+        .filter(|step| step["words"].as_str().is_some_and(|words| words.contains(" feed --as")))
+        .map(|step| step["objects"].as_array().unwrap().as_slice())
+        .collect();
+    let ends = feeds.iter().map(|objects| objects.last().unwrap()["cached"] == true);
+    assert_eq!(ends.collect::<Vec<_>>(), [false, true]);
+    assert_eq!((feeds[0].len(), feeds[1].len()), (7, 3));
+    assert_eq!(feeds[0][..2], feeds[1][..2], "what is kept is what was computed");
     assert_eq!(first[2]["code"], "E403_IMPORT_REFUSED");
     assert_eq!(first[3]["name"], "trust");
     assert_eq!(first[3]["rows"][0]["name"], "ada");

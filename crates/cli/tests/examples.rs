@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::ingests;
 use crate::reference::helps;
 use crate::support::{Bench, CLOCK, HELLO, KAPSULE, REPOSITORY};
+use crate::views;
 
 /// What stands for an id in an example.
 const ID: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
@@ -111,6 +112,19 @@ fn stage_channel(bench: &Bench, command: &[String]) {
             }
             bench.ok(&["channel", "new", "news", "--public"])
         }
+        ["trust"] => {
+            bench.ok(&["dispatch", "set", "trust", "trust.mod", "--grant", "trust.graph"]);
+            let edge = format!("[[edge]]\nabout = \"{}\"\n", views::id(bench, "bob"));
+            bench.write("trust.toml", format!("{edge}weight_ppm = 500000\n"));
+            bench.ok(&["channel", "new", "news", "--public", "--key", "alice"]);
+            views::keyrings(bench);
+            let post = ["post", "trust", "--key", "alice", "--channel", "news"];
+            bench.ok(&[&post[..], &["--file", "trust.toml", "-o", "trust.kapsule"]].concat());
+            bench.ok(&["ingest", "trust.kapsule"])
+        }
+        ["ledger"] => bench.ok(&["dispatch", "set", "ledger", "transfer.mod"]),
+        ["feed"] | ["dispatch", "remove"] => bench.ok(&["dispatch", "set", "post", "rank.mod"]),
+        ["agent", ..] => views::stage_agent(bench),
         ["channel", "share" | "rotate"] => {
             fs::remove_dir_all(bench.path("team-keyrings")).unwrap();
             let readers = ["--reader", "alice", "--reader", "bob.agepub"];

@@ -134,3 +134,42 @@ fn an_interrupted_demo_removes_its_home() {
     assert_eq!(code, Some(130), "{text}");
     assert!(!homes(), "the home of the demo is left: {:?}", left(&bench));
 }
+
+#[test]
+fn a_watched_folder_is_taken_in_until_ctrl_c() {
+    let bench = Bench::new();
+    bench.ok(&["key", "new", "alice"]);
+    bench.ok(&["channel", "new", "news", "--public"]);
+    bench.ok(&["channel", "share", "news", "-o", "in"]);
+    bench.write("text", "hello");
+    bench.ok(&["post", "post", "--file", "text", "-o", "post"]);
+    let mut command = bench.command(KAPSULE);
+    command.args(["ingest", "in", "--watch", "--origin", "example.org/log", "--json"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut wait_for = |name: &str, fate: &str| {
+        let mut line = String::new();
+        while !(line.contains("kapsule/ingest-file/1") && line.contains(name)) {
+            line.clear();
+            if stdout.read_line(&mut line).unwrap() == 0 {
+                return false;
+            }
+        }
+        line.contains(&format!("\"fate\":\"{fate}\""))
+    };
+    let mut good = wait_for("in/", "accepted");
+    // The first half is not looked at as a capsule, the whole is.
+    let post = bench.read("post");
+    bench.write("in/post.kapsule", &post[..post.len() / 2]);
+    bench.write("in/forged.kapsule", "no capsule".repeat(200));
+    good &= wait_for("forged.kapsule", "refused");
+    bench.write("in/post.kapsule", &post);
+    good &= wait_for("post.kapsule", "accepted");
+    interrupt(&child);
+    let stderr = child.stderr.take().unwrap();
+    let (code, text) = end(child, stderr);
+    assert!(good, "{text}");
+    assert_eq!(code, Some(20), "that of the refused file: {text}");
+    bench.ok(&["doctor"]);
+    assert_eq!(bench.json(&["log", "show", "--type", "capsule.refused"]).len(), 1);
+}

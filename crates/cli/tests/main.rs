@@ -34,6 +34,7 @@ mod support;
 mod surroundings;
 mod trust;
 mod verification;
+mod views;
 mod wasi;
 
 #[test]

@@ -139,6 +139,11 @@ impl Identities {
         self.0.extend(other.0);
     }
 
+    /// Returns the recipients whose files these open, in their order.
+    pub fn recipients(&self) -> impl Iterator<Item = Recipient> {
+        self.0.iter().map(|identity| Recipient(identity.to_public()))
+    }
+
     /// Tells whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -90,9 +90,10 @@ pub struct Quarantined {
 }
 
 /// Columns of [`capsule_row`].
-const CAPSULE: &str = "id, channel, author, seq, kind, time_ms, epoch, sha256, size, entry";
+pub(crate) const CAPSULE: &str =
+    "id, channel, author, seq, kind, time_ms, epoch, sha256, size, entry";
 
-fn capsule_row(row: &Row<'_>) -> Result<CapsuleRow, StoreError> {
+pub(crate) fn capsule_row(row: &Row<'_>) -> Result<CapsuleRow, StoreError> {
     Ok(CapsuleRow {
         id: CapsuleId::new(digest(row.get(0)?)?),
         channel: ChannelId::of_genesis(CapsuleId::new(digest(row.get(1)?)?)),
@@ -123,7 +124,7 @@ impl Store {
 }
 
 impl View<'_> {
-    fn list<T>(
+    pub(crate) fn list<T>(
         &self,
         sql: &str,
         values: impl Params,

@@ -1,5 +1,7 @@
 //! Looking for damage: everything that can be recomputed is recomputed.
 
+mod views;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
@@ -24,8 +26,10 @@ pub enum Place {
     Log,
     /// A capsule, its file or its arrows.
     Capsule,
-    /// A result.
+    /// A result, of one capsule or of many.
     Result,
+    /// A proposal of an agent.
+    Proposal,
     /// A file in quarantine.
     Quarantine,
     /// A file beside the database.
@@ -84,6 +88,8 @@ impl Store {
         checker.log(key)?;
         checker.capsules()?;
         checker.results()?;
+        checker.views()?;
+        checker.proposals()?;
         checker.quarantine()?;
         checker.prepared()?;
         Ok(checker.found)
@@ -378,7 +384,8 @@ impl<'a> Checker<'a> {
         // The last run of a package over a capsule is the one whose result is kept.
         let mut last = BTreeMap::new();
         for (index, entry) in &self.told.entries {
-            if entry.kind == EntryKind::RunFinished {
+            let of_one = entry.find_subject("capsule").is_some();
+            if entry.kind == EntryKind::RunFinished && of_one {
                 let subject = |name| entry.find_subject(name);
                 let run = (subject("capsule"), subject("package"), entry.find_datum("entry"));
                 last.insert(run, *index);
@@ -440,7 +447,10 @@ impl Told {
         {
             self.capsules.insert(*id, entry.index);
         }
-        let kept = matches!(entry.kind, EntryKind::RunFinished | EntryKind::CapsuleRefused);
+        let kept = matches!(
+            entry.kind,
+            EntryKind::RunFinished | EntryKind::CapsuleRefused | EntryKind::ProposalDecided
+        );
         if kept || entry.blinded.is_some() {
             self.entries.insert(entry.index, entry);
         }

@@ -19,6 +19,7 @@
 //! | the file and its tables | `schema`, `open` |
 //! | the log | `log`, `checkpoints` |
 //! | capsules, results, quarantine | `capsules` |
+//! | what packages make of many capsules, proposals | `views` |
 //! | large values | `blobs` |
 //! | looking for damage | `check` |
 //!
@@ -34,6 +35,7 @@ mod error;
 mod log;
 mod open;
 mod schema;
+mod views;
 
 pub use capsules::{CapsuleRow, NewResult, Quarantined, ResultRow, View};
 pub use check::{Damage, Place};
@@ -41,3 +43,4 @@ pub use checkpoints::CHECKPOINT_EVERY;
 pub use error::StoreError;
 pub use log::Head;
 pub use open::{Opening, Store, Write};
+pub use views::{ProposalRow, ViewRow, proposals_digest};

@@ -62,6 +62,18 @@ CREATE TABLE result(capsule BLOB NOT NULL REFERENCES capsule(id), package BLOB N
   sha256 BLOB NOT NULL, entry INTEGER NOT NULL REFERENCES entry(idx),
   PRIMARY KEY(capsule, package, entry_point)) STRICT, WITHOUT ROWID;
 
+-- What a package made of many capsules, such as a feed. `basis` covers all but capsules and time
+-- that the output depends on; `last` is the greatest number of a capsule that was there.
+CREATE TABLE view(name TEXT NOT NULL, scope BLOB NOT NULL, basis BLOB NOT NULL,
+  package BLOB NOT NULL, entry_point TEXT NOT NULL, input BLOB NOT NULL, last INTEGER NOT NULL,
+  now_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, outcome TEXT NOT NULL, fuel INTEGER NOT NULL,
+  output BLOB NOT NULL, sha256 BLOB NOT NULL, entry INTEGER NOT NULL REFERENCES entry(idx),
+  PRIMARY KEY(name, scope)) STRICT, WITHOUT ROWID;
+-- What an agent wants done, and what was decided about it; `run` is the entry of its run.
+CREATE TABLE proposal(number INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES entry(idx),
+  body BLOB NOT NULL, decision TEXT, entry INTEGER REFERENCES entry(idx),
+  CHECK((decision IS NULL) = (entry IS NULL))) STRICT;
+
 -- Files that were refused or wait for a keyring, by their SHA-256, with the code and the reason.
 -- `file` is NULL where the bytes stand beside the database.
 CREATE TABLE quarantine(sha256 BLOB PRIMARY KEY, code TEXT NOT NULL, detail TEXT NOT NULL,

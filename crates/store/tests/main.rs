@@ -6,6 +6,7 @@ mod crash;
 mod log;
 mod support;
 mod tamper;
+mod views;
 
 #[test]
 fn no_test_file_is_forgotten() {

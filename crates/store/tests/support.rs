@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use kapsule_abi::ErrorCode;
+use kapsule_format::Digest;
 use kapsule_format::capsule::{
     Body, Capsule, CapsuleId, ChannelId, Draft, Keyring, Post, content_type, kind,
 };
@@ -11,7 +12,7 @@ use kapsule_format::hash::sha256;
 use kapsule_format::key::{Identity, SecretKey, Suite};
 use kapsule_format::log::{Entry, EntryKind, LogName, VerifierKey};
 use kapsule_format::package::PackageId;
-use kapsule_store::{NewResult, Opening, Store, StoreError};
+use kapsule_store::{NewResult, Opening, Store, StoreError, ViewRow, proposals_digest};
 
 /// Key of the log.
 pub(crate) fn log_key() -> SecretKey {
@@ -141,8 +142,82 @@ pub(crate) fn refuse(store: &mut Store, file: &[u8]) {
         .unwrap();
 }
 
-/// A store with everything that a table holds: capsules of both sizes, a result, a refused file,
-/// a blinded value and a checkpoint.
+/// Scope of the views of these tests.
+pub(crate) const SCOPE: Digest = Digest::new([4; 32]);
+
+/// Returns the row of a view with this output.
+pub(crate) fn view_row(output: &[u8]) -> ViewRow {
+    ViewRow {
+        name: "feed".to_owned(),
+        scope: SCOPE,
+        basis: Digest::new([5; 32]),
+        package: PackageId::new(PACKAGE.into()),
+        entry_point: "run".to_owned(),
+        input: Digest::new([6; 32]),
+        last: 2,
+        now_ms: 10,
+        until_ms: 100,
+        outcome: "completed(0)".to_owned(),
+        fuel: 18,
+        output: sha256(output),
+    }
+}
+
+/// Keeps a view.
+pub(crate) fn put_view(store: &mut Store, output: &[u8]) -> ViewRow {
+    let row = view_row(output);
+    store
+        .write::<_, StoreError>(|write| {
+            let entry = Entry::new(EntryKind::RunFinished, 9)
+                .subject("basis", row.basis)
+                .subject("input", row.input)
+                .subject("output", row.output)
+                .subject("package", *row.package.digest())
+                .subject("scope", row.scope)
+                .datum("entry", "run")
+                .datum("fuel", "18")
+                .datum("last", "2")
+                .datum("now", "10")
+                .datum("outcome", "completed(0)")
+                .datum("until", "100")
+                .datum("view", "feed");
+            let entry = write.append(entry)?;
+            write.put_view(&row, output, entry)
+        })
+        .unwrap();
+    row
+}
+
+/// Keeps what one run proposed; returns the numbers.
+pub(crate) fn propose(store: &mut Store, bodies: &[&[u8]]) -> Vec<u64> {
+    store
+        .write::<_, StoreError>(|write| {
+            let entry = Entry::new(EntryKind::RunFinished, 9);
+            let run = write.append(entry.subject("proposals", proposals_digest(bodies)))?;
+            bodies.iter().map(|body| write.put_proposal(body, run)).collect()
+        })
+        .unwrap()
+}
+
+/// Decides about a proposal.
+pub(crate) fn decide(
+    store: &mut Store,
+    number: u64,
+    body: &[u8],
+    decision: &str,
+) -> Result<(), StoreError> {
+    store.write(|write| {
+        let entry = Entry::new(EntryKind::ProposalDecided, 9)
+            .subject("proposal", sha256(body))
+            .datum("decision", decision)
+            .datum("number", number.to_string());
+        let entry = write.append(entry)?;
+        write.decide(number, decision, entry)
+    })
+}
+
+/// A store with everything that a table holds: capsules of both sizes, a result, a view, proposals,
+/// a refused file, a blinded value and a checkpoint.
 pub(crate) fn filled(directory: &Path) -> Store {
     let mut store = open(directory);
     let (mut author, genesis) = Author::start();
@@ -151,6 +226,9 @@ pub(crate) fn filled(directory: &Path) -> Store {
     put(&mut store, &author.large());
     put_result(&mut store, first, b"what came of it");
     refuse(&mut store, b"no capsule");
+    put_view(&mut store, b"what came of all");
+    propose(&mut store, &[b"one", b"two"]);
+    decide(&mut store, 1, b"one", "approved").unwrap();
     store
         .write::<_, StoreError>(|write| {
             let (salt, value) = ([3; 32], b"/home/someone");

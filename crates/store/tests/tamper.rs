@@ -63,12 +63,12 @@ fn every_edit_of_the_log_is_named() {
         ),
         ("UPDATE entry SET hash = zeroblob(32) WHERE idx = 3", LogChainBroken, "entry 3"),
         ("DELETE FROM entry WHERE idx = 2", LogChainBroken, "entry 3"),
-        ("UPDATE entry SET idx = 99 WHERE idx = 7", LogChainBroken, "row 99"),
-        ("DELETE FROM entry WHERE idx = 7", LogTruncated, "7 entries"),
+        ("UPDATE entry SET idx = 99 WHERE idx = 10", LogChainBroken, "row 99"),
+        ("DELETE FROM entry WHERE idx = 10", LogTruncated, "10 entries"),
         (
-            "INSERT INTO entry SELECT 8, bytes, hash FROM entry WHERE idx = 7",
+            "INSERT INTO entry SELECT 11, bytes, hash FROM entry WHERE idx = 10",
             LogChainBroken,
-            "entry 8",
+            "entry 11",
         ),
         (
             "UPDATE node SET hash = zeroblob(32) WHERE level = 1 AND pos = 0",
@@ -79,15 +79,15 @@ fn every_edit_of_the_log_is_named() {
         ("INSERT INTO node VALUES (0, 99, zeroblob(32))", LogChainBroken, "node 99"),
         ("UPDATE head SET root = zeroblob(32)", LogChainBroken, "head"),
         ("UPDATE head SET hash = zeroblob(32)", LogChainBroken, "head"),
-        ("UPDATE head SET size = 7", LogChainBroken, "head says 7"),
-        ("UPDATE head SET size = 9", LogTruncated, "head says 9"),
+        ("UPDATE head SET size = 10", LogChainBroken, "head says 10"),
+        ("UPDATE head SET size = 12", LogTruncated, "head says 12"),
         ("UPDATE identity SET origin = 'other'", LogChainBroken, "entry 0"),
         ("UPDATE identity SET key_epoch = 1", EpochKeyOrder, "key epoch"),
         (
             "UPDATE checkpoint SET
              note = CAST(replace(CAST(note AS TEXT), 'example', 'exbmple') AS BLOB)",
             CheckpointInvalid,
-            "checkpoint of 7",
+            "checkpoint of 10",
         ),
         ("UPDATE checkpoint SET size = 6", CheckpointInvalid, "another size"),
         ("UPDATE personal SET value = x'00'", ErrorCode::CommitmentMismatch, "path"),
@@ -148,8 +148,37 @@ fn every_edit_of_a_result_or_a_refused_file_is_named() {
         "UPDATE result SET entry_point = 'other'",
         "UPDATE result SET entry = 1",
         "DELETE FROM result",
+        "UPDATE view SET output = x'00'",
+        "UPDATE view SET output = x'00', sha256 =
+         x'6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d'",
+        "UPDATE view SET name = 'other'",
+        "UPDATE view SET scope = zeroblob(32)",
+        "UPDATE view SET basis = zeroblob(32)",
+        "UPDATE view SET package = zeroblob(32)",
+        "UPDATE view SET entry_point = 'other'",
+        "UPDATE view SET input = zeroblob(32)",
+        "UPDATE view SET last = 9",
+        "UPDATE view SET now_ms = 9",
+        "UPDATE view SET until_ms = 9",
+        "UPDATE view SET outcome = 'completed(1)'",
+        "UPDATE view SET fuel = 1",
+        "UPDATE view SET entry = 1",
+        "DELETE FROM view",
     ] {
         expect(sql, Place::Result, ErrorCode::StoreCorrupt, "");
+    }
+    for sql in [
+        "UPDATE proposal SET body = x'00'",
+        "UPDATE proposal SET body = x'00' WHERE number = 2",
+        "UPDATE proposal SET run = 1",
+        "UPDATE proposal SET decision = 'refused' WHERE number = 1",
+        "UPDATE proposal SET decision = NULL, entry = NULL",
+        "UPDATE proposal SET number = 7 WHERE number = 1",
+        "UPDATE proposal SET decision = 'approved', entry = 1 WHERE number = 2",
+        "DELETE FROM proposal",
+        "DELETE FROM proposal WHERE number = 2",
+    ] {
+        expect(sql, Place::Proposal, ErrorCode::StoreCorrupt, "");
     }
     for sql in [
         "UPDATE quarantine SET code = 'E001_UNKNOWN_FORMAT'",
@@ -199,19 +228,19 @@ fn a_changed_or_missing_large_value_is_named() {
 #[test]
 fn a_store_whose_end_was_edited_is_not_opened() {
     for (sql, code) in [
-        ("DELETE FROM entry WHERE idx = 7", ErrorCode::LogTruncated),
+        ("DELETE FROM entry WHERE idx = 10", ErrorCode::LogTruncated),
         (
-            "INSERT INTO entry SELECT 8, bytes, hash FROM entry WHERE idx = 7",
+            "INSERT INTO entry SELECT 11, bytes, hash FROM entry WHERE idx = 10",
             ErrorCode::LogChainBroken,
         ),
         (
-            "UPDATE entry SET bytes = (SELECT bytes FROM entry WHERE idx = 1) WHERE idx = 7",
+            "UPDATE entry SET bytes = (SELECT bytes FROM entry WHERE idx = 1) WHERE idx = 10",
             ErrorCode::LogChainBroken,
         ),
         ("UPDATE head SET root = zeroblob(32)", ErrorCode::LogChainBroken),
         ("UPDATE head SET hash = zeroblob(32)", ErrorCode::LogChainBroken),
         (
-            "UPDATE node SET hash = zeroblob(32) WHERE level = 0 AND pos = 7",
+            "UPDATE node SET hash = zeroblob(32) WHERE level = 0 AND pos = 10",
             ErrorCode::LogChainBroken,
         ),
         ("DELETE FROM node WHERE level = 3", ErrorCode::LogChainBroken),

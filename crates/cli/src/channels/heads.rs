@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kapsule_format::DecodeError;
-use kapsule_format::capsule::{CapsuleId, Meta};
+use kapsule_format::capsule::{CapsuleId, ChannelId, Meta};
 use kapsule_format::hash::Digest;
 use kapsule_format::json::{self, Fields, Value};
 use kapsule_format::key::IdentityId;
 use kapsule_format::limits::CAPSULE_PARENTS_MAX;
+use kapsule_store::{StoreError, View};
 
 /// Value of `schema`.
 const SCHEMA: &str = "kapsule/heads/1";
@@ -17,6 +18,10 @@ const SCHEMA: &str = "kapsule/heads/1";
 pub(crate) struct Heads {
     authors: BTreeMap<IdentityId, (u64, CapsuleId)>,
     heads: BTreeSet<CapsuleId>,
+    /// Heads of the store that own capsules follow, which the store does not know of yet.
+    followed: BTreeSet<CapsuleId>,
+    /// Heads that the store has now; never written.
+    held: BTreeSet<CapsuleId>,
 }
 
 /// Place of the next capsule of an author.
@@ -31,13 +36,44 @@ pub(crate) struct Place {
 }
 
 impl Heads {
-    /// Returns the place of the author's next capsule, behind everything that is known.
-    pub(crate) fn next(&self, author: &IdentityId) -> Place {
+    /// Takes in what a store holds of a channel: what others said, and what the author said from
+    /// another home.
+    pub(crate) fn join(
+        &mut self,
+        view: &View<'_>,
+        channel: &ChannelId,
+        author: &IdentityId,
+    ) -> Result<(), StoreError> {
+        for id in self.heads.clone() {
+            if view.is_followed(&id)? {
+                self.heads.remove(&id);
+            }
+        }
+        self.held = view.heads(channel)?.into_iter().collect();
+        self.followed.retain(|id| self.held.contains(id));
+        self.held.retain(|id| !self.followed.contains(id));
+        if let Some((seq, id)) = view.last_of(channel, author)? {
+            let last = self.authors.entry(*author).or_insert((seq, id));
+            if seq > last.0 {
+                *last = (seq, id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the place of the author's next capsule, behind everything that is known, `named`
+    /// first.
+    pub(crate) fn next(&self, author: &IdentityId, named: &[CapsuleId]) -> Place {
         let last = self.authors.get(author);
         let back = last.map(|(_, id)| *id);
-        let others = self.heads.iter().copied().filter(|id| Some(*id) != back);
+        let heads = named.iter().chain(self.heads.union(&self.held)).copied();
+        let mut prev: Vec<CapsuleId> = Vec::new();
         // What does not fit stays a head, for the capsule after this one.
-        let prev = back.into_iter().chain(others).take(CAPSULE_PARENTS_MAX as usize).collect();
+        for id in back.into_iter().chain(heads) {
+            if prev.len() < CAPSULE_PARENTS_MAX as usize && !prev.contains(&id) {
+                prev.push(id);
+            }
+        }
         Place { seq: last.map_or(0, |(seq, _)| seq + 1), back, prev }
     }
 
@@ -49,6 +85,9 @@ impl Heads {
         }
         for parent in &meta.prev {
             self.heads.remove(parent);
+            if self.held.remove(parent) {
+                self.followed.insert(*parent);
+            }
         }
         self.heads.insert(id);
     }
@@ -64,6 +103,7 @@ impl Heads {
         };
         json::encode(&Value::object([
             ("authors", Value::array(self.authors.iter().map(author))),
+            ("followed", Value::array(self.followed.iter().map(|id| Value::Text(id.to_string())))),
             ("heads", Value::array(self.heads.iter().map(|id| Value::Text(id.to_string())))),
             ("schema", SCHEMA.into()),
         ]))
@@ -82,7 +122,9 @@ impl Heads {
             authors.insert(IdentityId::new(id), (seq, CapsuleId::new(last)));
         }
         let heads: Vec<Digest> = fields.required("heads")?;
+        let followed: Vec<Digest> = fields.optional("followed")?.unwrap_or_default();
         fields.finish()?;
-        Ok(Self { authors, heads: heads.into_iter().map(CapsuleId::new).collect() })
+        let ids = |list: Vec<Digest>| list.into_iter().map(CapsuleId::new).collect();
+        Ok(Self { authors, heads: ids(heads), followed: ids(followed), held: BTreeSet::new() })
     }
 }

@@ -17,7 +17,7 @@ use crate::identities::{self, IdentityArgs};
 use crate::keystore::KeyName;
 use crate::opening::now_ms;
 use crate::text::{Align, grouped, table};
-use crate::{batch, files};
+use crate::{batch, files, storing};
 
 const NEW_EXAMPLES: &str = "\
 Examples:
@@ -416,7 +416,10 @@ fn rotate(context: &Context, args: &RotateArgs) -> Done {
     let mut channel = Channels::of(&context.home()?).find(Some(&args.channel))?;
     let signers = Signers::load(context, &args.owners)?;
     let lock = channel.lock()?;
-    let heads = channel.heads(&lock)?;
+    let mut heads = channel.heads(&lock)?;
+    if let Some(store) = storing::existing(&context.home()?)? {
+        heads.join(&store.view(), &channel.id, &signers.author().id())?;
+    }
     let before = channel.keyrings.last().cloned().ok_or_else(|| {
         let hint = "join it again from its first keyring";
         Failure::new(ErrorCode::StoreCorrupt, "the channel has no keyring", hint)
@@ -437,7 +440,7 @@ fn rotate(context: &Context, args: &RotateArgs) -> Done {
     keyring.writers = sorted([keyring.writers, args.writers.clone()].concat());
     keyring.revoked = sorted([keyring.revoked, args.revoked.clone()].concat());
     keyring.writers.retain(|writer| !args.revoked.contains(writer));
-    let place = heads.next(&signers.author().id());
+    let place = heads.next(&signers.author().id(), &[]);
     let epoch = keyring.epoch;
     let mut sealed_to = readers.clone();
     if sealed_to.is_empty() {

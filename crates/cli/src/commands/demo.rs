@@ -8,7 +8,7 @@ use super::check_lines;
 use super::run::{run_json, summary};
 use crate::cli::Context;
 use crate::convert::Name;
-use crate::demo::{self, DemoHome, Receipted, Story};
+use crate::demo::{self, DemoHome, Receipted, Story, Typed};
 use crate::error::Done;
 use crate::interrupt;
 use crate::text::{Align, cut, grouped, plain, table};
@@ -22,6 +22,8 @@ Examples:
 
 /// Rows that the text shows of each list; `--json` has all.
 const ROWS: usize = 12;
+/// Commands whose answer the text shows.
+const TOLD: [&str; 3] = ["kapsule feed", "kapsule log", "kapsule doctor"];
 /// Widest title in characters.
 const TITLE_WIDTH: usize = 52;
 
@@ -29,7 +31,8 @@ const TITLE_WIDTH: usize = 52;
 ///
 /// Creates keys, packs, signs and verifies two packages, computes trust over a small graph, ranks a
 /// small feed with those scores, shows a run that policy refuses, replays a run from its transcript
-/// on the other engine, and ends with a receipt of that run and its report.
+/// on the other engine, and issues a receipt of that run with its report; then it makes capsules of
+/// the same data, takes them into a store, shows the feed over it, and verifies the log.
 /// Needs no network, no files and no home.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -78,7 +81,7 @@ fn to_text(context: &Context, story: &Story) -> String {
     causes.push(format!("hint: {}", story.refusal.hint));
     let refusal = causes.iter().map(|line| format!("  {line}\n")).collect::<String>();
     format!(
-        "{}\n{}\n{}\n{}\n{}\n{}{}\n{}\n  {}\n{refusal}\n{}\n{}\n{}\n  {}\n\n{}\n{}",
+        "{}\n{}\n{}\n{}\n{}\n{}{}\n{}\n  {}\n{refusal}\n{}\n{}\n{}\n  {}\n\n{}\n{}\n{}\n{}",
         title("Packages, signed and verified"),
         table(&[Align::Left, Align::Left, Align::Right, Align::Left, Align::Left], &packages),
         title(&format!("Trust as {} sees it", plain(&trust.viewer.to_string()))),
@@ -98,7 +101,21 @@ fn to_text(context: &Context, story: &Story) -> String {
         ),
         title("Receipt of the run of trust"),
         receipt_text(context, story),
+        title("The same people in capsules: signed, encrypted, taken into a store with a log"),
+        typed_text(story),
     )
+}
+
+/// Prints the commands, and what those at the end answered.
+fn typed_text(story: &Story) -> String {
+    let text = |typed: &Typed| {
+        let told = TOLD.iter().any(|verb| typed.words.starts_with(verb));
+        let lines = typed.text.lines().chain([typed.said.as_str()]);
+        let lines = lines.filter(|line| told && !line.is_empty());
+        let answer = lines.map(|line| format!("    {line}\n")).collect::<String>();
+        format!("  $ {}\n{answer}", typed.words)
+    };
+    story.capsules.iter().map(text).collect()
 }
 
 fn receipt_text(context: &Context, story: &Story) -> String {
@@ -205,6 +222,24 @@ fn print_json(context: &Context, story: &Story) -> Result<(), crate::error::Fail
         json!({ "name": "trust", "run": run_json(trust_ran), "viewer": viewer,
         "rows": people }),
     )?;
+    step("run", rank_json(story))?;
+    step(
+        "replay",
+        json!({
+            "name": "trust",
+            "ran_on": trust_ran.backend.name(),
+            "replayed_on": story.replayed_on.name(),
+            "identical": ["outcome", "fuel", "transcript", "output"],
+        }),
+    )?;
+    step("receipt", receipt_json(&story.receipt))?;
+    for typed in &story.capsules {
+        step("command", json!({ "words": typed.words, "objects": typed.objects() }))?;
+    }
+    Ok(())
+}
+
+fn rank_json(story: &Story) -> serde_json::Value {
     let posts = story.feed.rows.iter().map(|row| {
         json!({
             "id": row.id.to_string(),
@@ -217,21 +252,7 @@ fn print_json(context: &Context, story: &Story) -> Result<(), crate::error::Fail
     });
     let posts: Vec<_> = posts.collect();
     let hidden: Vec<_> = story.feed.hidden.iter().map(|(id, _)| id.to_string()).collect();
-    step(
-        "run",
-        json!({ "name": "rank", "run": run_json(&story.rank), "rows": posts,
-        "hidden": hidden }),
-    )?;
-    step(
-        "replay",
-        json!({
-            "name": "trust",
-            "ran_on": trust_ran.backend.name(),
-            "replayed_on": story.replayed_on.name(),
-            "identical": ["outcome", "fuel", "transcript", "output"],
-        }),
-    )?;
-    step("receipt", receipt_json(&story.receipt))
+    json!({ "name": "rank", "run": run_json(&story.rank), "rows": posts, "hidden": hidden })
 }
 
 fn receipt_json(receipt: &Receipted) -> serde_json::Value {

@@ -43,6 +43,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
         ("log", format!("{}, {} entries", verdict(count(Place::Log)), grouped(store.head()?.size))),
         ("capsules", format!("{}, {} held", verdict(count(Place::Capsule)), grouped(capsules))),
         ("results", format!("{}, {} kept", verdict(count(Place::Result)), grouped(results))),
+        ("proposals", verdict(count(Place::Proposal))),
         (
             "quarantine",
             format!("{}, {} files", verdict(count(Place::Quarantine)), grouped(quarantined)),

@@ -1,5 +1,7 @@
 //! `kapsule ingest`
 
+mod watch;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -14,10 +16,11 @@ use crate::batch;
 use crate::channels::Channels;
 use crate::cli::Context;
 use crate::closure::PackageArgs;
+use crate::dispatch::Dispatch;
 use crate::error::{Done, Failure};
 use crate::files;
 use crate::grants::GrantArgs;
-use crate::ingest::{self, Dispatch, Fate, File, Ingest, Told, Wanted, may_change};
+use crate::ingest::{self, Fate, File, Ingest, Told, Wanted, may_change};
 use crate::interrupt;
 use crate::opening::{self, TrustArgs};
 use crate::storing::{self, decode_name};
@@ -43,10 +46,12 @@ accepted is kept in quarantine by its hash, and what waits is looked at again by
 Each decision is an entry of the audit log, written with it in one transaction, so a call that was
 interrupted is simply repeated.
 
-A capsule is processed by the package that `dispatch.json` of the configuration directory names for
-its kind, else by the one that it names itself; the package is verified as for `kapsule run`.
+A capsule is processed by the package that `kapsule dispatch set` chose for each one of its kind,
+else by the one that it names itself; the package is verified as for `kapsule run`.
 What only keys show, a payload that does not open or logic that does not run, is reported beside and
 never decides whether a capsule is accepted.
+
+With --watch the call goes on until Ctrl-C, which is how it ends well.
 
 The exit code is 0 if nothing was refused, else that of the first refusal.";
 
@@ -56,6 +61,10 @@ The exit code is 0 if nothing was refused, else that of the first refusal.";
 pub(crate) struct Args {
     /// Capsule file, or a directory whose `.kapsule` files are taken
     path: PathBuf,
+    /// Go on taking what comes into the directory, until Ctrl-C; a file that is being written is
+    /// taken when it is whole
+    #[arg(long)]
+    watch: bool,
     /// Name of the log, for the first call alone; by default a random one
     #[arg(long, value_name = "NAME", value_parser = decode_name)]
     origin: Option<LogName>,
@@ -68,16 +77,23 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Done {
+    match args.watch {
+        true => watch::run(context, args),
+        false => take(context, args, args.origin.as_ref(), paths(args)?),
+    }
+}
+
+/// Takes these files in; a new store's log has this name.
+fn take(context: &Context, args: &Args, origin: Option<&LogName>, paths: Vec<PathBuf>) -> Done {
     let ui = &context.ui;
-    let paths = paths(args)?;
     let verifier = args.trust.verifier()?;
     let sources = args.packages.sources(context)?;
-    let dispatch = Dispatch::read(&context.home()?.dispatch_file())?;
+    let dispatch = Dispatch::of(&context.home()?)?;
     let mut held = args.trust.identities.read()?;
     for channel in Channels::of(&context.home()?).list()? {
         held.open.extend(channel.identities()?);
     }
-    let mut store = storing::open_or_create(context, args.origin.as_ref())?;
+    let mut store = storing::open_or_create(context, origin)?;
     interrupt::watch()?;
     let progress =
         ui.begin_counted(&format!("taking in {} files", paths.len()), paths.len() as u64);

@@ -68,7 +68,7 @@ pub(crate) enum Command {
     Import(ImportArgs),
     Export(ExportArgs),
     Recipient(super::recipient::Args),
-    Trust(super::trust::Args),
+    Trust(super::key_trust::Args),
 }
 
 /// Creates an identity from fresh random bytes
@@ -187,7 +187,7 @@ pub(super) fn run(context: &Context, command: &Command) -> Done {
         Command::Import(args) => import(context, args),
         Command::Export(args) => export(context, args),
         Command::Recipient(args) => super::recipient::run(context, args),
-        Command::Trust(args) => super::trust::run(context, args),
+        Command::Trust(args) => super::key_trust::run(context, args),
     }
 }
 

@@ -3,17 +3,18 @@
 use std::path::PathBuf;
 
 use kapsule_abi::ErrorCode;
-use kapsule_format::capsule::{Body, CapsuleId, Draft, Logic, flag};
+use kapsule_format::capsule::{Body, CapsuleId, Draft, Logic, Meta, flag};
 use kapsule_format::key::SecretKey;
 use kapsule_format::limits::CAPSULE_PLAINTEXT_BYTES_MAX;
 use serde_json::json;
 
 use crate::capsules::{AuthorArgs, claimed, salt};
-use crate::channels::Channels;
+use crate::channels::{Channel, Channels};
 use crate::cli::Context;
 use crate::error::{Done, Failure};
+use crate::keystore::StoredIdentity;
 use crate::opening::{self, Files};
-use crate::{bodies, files};
+use crate::{bodies, files, storing};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,8 +37,9 @@ Any other kind is bytes as they are, which relays pass on and this version does 
 ///
 /// The body is encrypted to the key of the channel's newest epoch in force, and every key of the
 /// author signs.
-/// The capsule follows everything that this home has said and joined in the channel; a copy stays
-/// in the home, so that its author never says two things in one place.
+/// The capsule follows everything that this home has said and joined in the channel, and what its
+/// store holds of it; a copy stays in the home, so that its author never says two things in one
+/// place.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -90,7 +92,60 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let time_ms = claimed(args.time);
     let body = bodies::read(&args.kind, &bytes, args.reply_to, time_ms)?;
     let author = args.author.load(context)?;
-    let at = channel.current(time_ms)?;
+    let mut flags = args.flags.clone();
+    if args.reply_to.is_some() {
+        flags.push(flag::REPLY.to_owned());
+    }
+    let logic = args.logic.as_ref().map(|path| logic(args, path)).transpose()?;
+    let draft = Words {
+        kind: &args.kind,
+        body,
+        flags,
+        parents: &[],
+        time_ms,
+        expiry_ms: args.expiry,
+        logic,
+    };
+    let said = say(context, &channel, author, draft)?;
+    files::write(&context.ui, &args.output, &said.file)?;
+    print(context, &channel, &said, &args.output)?;
+    Ok(0)
+}
+
+/// What is to be said.
+pub(super) struct Words<'a> {
+    /// Kind.
+    pub(super) kind: &'a str,
+    /// Body.
+    pub(super) body: Body,
+    /// Flags.
+    pub(super) flags: Vec<String>,
+    /// Held capsules that it follows besides the heads.
+    pub(super) parents: &'a [CapsuleId],
+    /// Claimed time.
+    pub(super) time_ms: u64,
+    /// Time after which it is no longer wanted.
+    pub(super) expiry_ms: Option<u64>,
+    /// Package to process it with.
+    pub(super) logic: Option<(Logic, Vec<u8>)>,
+}
+
+/// A capsule that was written.
+pub(super) struct Said {
+    /// Its metadata.
+    pub(super) meta: Meta,
+    /// Its bytes.
+    pub(super) file: Vec<u8>,
+}
+
+/// Says something in a channel: behind everything that this home and its store know of it.
+pub(super) fn say(
+    context: &Context,
+    channel: &Channel,
+    author: StoredIdentity,
+    words: Words<'_>,
+) -> Result<Said, Failure> {
+    let at = channel.current(words.time_ms)?;
     at.keyring.check_author(&author.identity).map_err(|error| {
         let hint = "ask an owner of the channel for the right to write";
         Failure::decode(format!("channel {} does not let you write", channel.name), &error, hint)
@@ -98,20 +153,20 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let recipient = at.keyring.recipient.parse().map_err(|error| refused(&error))?;
     let lock = channel.lock()?;
     let mut heads = channel.heads(&lock)?;
-    let place = heads.next(&author.identity.id());
-    let epoch = at.keyring.epoch;
-    let draft = Draft::new(channel.id, author.identity.clone(), epoch, time_ms, &args.kind, &body);
+    if let Some(store) = storing::existing(&context.home()?)? {
+        heads.join(&store.view(), &channel.id, &author.identity.id())?;
+    }
+    let place = heads.next(&author.identity.id(), words.parents);
+    let (epoch, identity) = (at.keyring.epoch, author.identity.clone());
+    let draft = Draft::new(channel.id, identity, epoch, words.time_ms, words.kind, &words.body);
     let mut draft = draft.map_err(|error| refused(&error))?;
     (draft.seq, draft.back, draft.prev) = (place.seq, place.back, place.prev);
-    draft.flags.clone_from(&args.flags);
-    if args.reply_to.is_some() {
-        draft.flags.push(flag::REPLY.to_owned());
-    }
-    if matches!(body, Body::Other(_)) {
+    draft.flags = words.flags;
+    if matches!(words.body, Body::Other(_)) {
         "application/octet-stream".clone_into(&mut draft.content_type);
     }
-    draft.expiry_ms = args.expiry;
-    draft.logic = args.logic.as_ref().map(|path| logic(args, path)).transpose()?;
+    draft.expiry_ms = words.expiry_ms;
+    draft.logic = words.logic;
     let sealed = draft.seal(salt()?, &[recipient]).map_err(|error| refused(&error))?;
     let (meta, id) = (sealed.meta().clone(), sealed.id());
     let secrets: Vec<SecretKey> = author.keys.into_iter().map(|key| key.secret).collect();
@@ -120,25 +175,36 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     channel.keep_capsule(&id, &file)?;
     heads.note(&meta, id);
     channel.keep_heads(&lock, &heads)?;
-    drop(lock);
-    files::write(&context.ui, &args.output, &file)?;
-    if context.ui.json() && !files::is_dash(&args.output) {
-        context.ui.object(&json!({
+    Ok(Said { meta, file })
+}
+
+/// Tells what was written to `output`, unless that is stdout.
+pub(super) fn print(
+    context: &Context,
+    channel: &Channel,
+    said: &Said,
+    output: &std::path::Path,
+) -> Result<(), Failure> {
+    let (ui, meta) = (&context.ui, &said.meta);
+    if files::is_dash(output) {
+        return Ok(());
+    }
+    if ui.json() {
+        return ui.object(&json!({
             "schema": "kapsule/cli-post/1",
-            "capsule_id": id.to_string(),
+            "capsule_id": meta.id().to_string(),
             "channel": channel.id.to_string(),
             "kind": meta.kind,
             "epoch": meta.epoch,
             "seq": meta.seq,
-            "file": args.output.display().to_string(),
-            "bytes": file.len().to_string(),
-        }))?;
-    } else if !files::is_dash(&args.output) {
-        let place = format!("{} {} in {}", meta.kind, meta.seq, channel.name);
-        context.ui.say(&format!("wrote {}: {place}", args.output.display()));
-        context.ui.text(&format!("{id}\n"))?;
+            "prev": meta.prev.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "file": output.display().to_string(),
+            "bytes": said.file.len().to_string(),
+        }));
     }
-    Ok(0)
+    let place = format!("{} {} in {}", meta.kind, meta.seq, channel.name);
+    ui.say(&format!("wrote {}: {place}", output.display()));
+    ui.text(&format!("{}\n", meta.id()))
 }
 
 fn refused(error: &kapsule_format::DecodeError) -> Failure {

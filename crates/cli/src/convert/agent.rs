@@ -138,6 +138,23 @@ impl File {
         toml::from_str(text).map_err(refuse)
     }
 
+    /// Returns after how long the agent may want something else although nothing happened: the
+    /// shortest time that it waits for an act, or a period of its budget.
+    pub(crate) fn look_again_ms(&self) -> u64 {
+        let waits = self.action.iter().map(|action| action.wait);
+        waits.chain(self.budget.iter().map(|budget| budget.period)).min().unwrap_or(u64::MAX).max(1)
+    }
+
+    /// Refuses a file that is no agent.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        if self.now.is_some() || !self.event.is_empty() || self.expect.is_some() {
+            return Err(refuse(
+                "the file has events of its own, which are those of the store here",
+            ));
+        }
+        self.value().map(drop).map_err(refuse)
+    }
+
     /// Returns what a scenario expects.
     pub(crate) fn expected(self) -> Result<Vec<Expected>, Failure> {
         self.expect.ok_or_else(|| refuse("the file has no [[expect]]"))
@@ -170,6 +187,22 @@ pub(crate) fn convert(
     let agent = agent.value().map_err(refuse)?;
     let input = [VERSION.into(), now.into(), agent, state, events.into()];
     Ok(Converted { bytes: cbor::encode(&map(input)), records })
+}
+
+/// Makes the input of an agent for events that are there already.
+///
+/// What an earlier output remembers goes on; another package than the one that wrote it begins
+/// anew.
+pub(crate) fn input(
+    agent: &File,
+    now_ms: u64,
+    events: Value,
+    earlier: Option<&[u8]>,
+) -> Result<Value, Failure> {
+    let earlier = earlier.and_then(|bytes| Plan::decode(bytes).ok());
+    let state = earlier.map_or_else(|| agent.start(), |plan| plan.state);
+    let agent = agent.value().map_err(refuse)?;
+    Ok(map([VERSION.into(), now_ms.into(), agent, state, events]))
 }
 
 /// Makes a map with the keys 0, 1 and so on.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use kapsule_format::DecodeError;
 use kapsule_format::cbor::{self, Fields, FromValue, Items, Value};
+use kapsule_format::hash::Digest;
 
 use super::rows::foreign;
 use super::{Converted, Name, Record, UINT_MAX, VERSION, refuse, uint};
@@ -26,22 +27,40 @@ struct Transaction {
 
 /// Converts a journal over opening balances; without those every account is empty.
 pub(crate) fn convert(opening: Option<&[u8]>, journal: &[u8]) -> Result<Converted, Failure> {
-    let accounts = opening.map(accounts).transpose()?.unwrap_or_default();
+    let accounts = accounts_value(&opening.map(accounts).transpose()?.unwrap_or_default());
     let transactions = transactions(journal)?;
     let records = transactions.len() as u64;
+    let transaction = |transaction: Transaction| {
+        Value::Array(vec![transaction.authors.into(), transaction.postings.into()])
+    };
+    let transactions = Value::Array(transactions.into_values().map(transaction).collect());
+    let input = vec![(0, VERSION.into()), (1, accounts), (2, transactions)];
+    Ok(Converted { bytes: cbor::encode(&Value::Map(input)), records })
+}
+
+/// Returns the first state of the accounts of a store, empty without a table.
+///
+/// An account of a store is a person, so a name of 64 hex digits is an identity id.
+pub(crate) fn opening(table: Option<&[u8]>) -> Result<Value, Failure> {
+    let held = table.map(accounts).transpose()?.unwrap_or_default();
+    let person = |(name, held): (Name, Held)| match &name {
+        Name::Text(hex) => match hex.parse::<Digest>() {
+            Ok(id) => (Name::Bytes(id.as_bytes().to_vec()), held),
+            Err(_) => (name, held),
+        },
+        _ => (name, held),
+    };
+    Ok(accounts_value(&held.into_iter().map(person).collect()))
+}
+
+fn accounts_value(accounts: &BTreeMap<Name, Held>) -> Value {
     let account = |(name, (nonce, balances)): (&Name, &Held)| {
         let balance =
             |(asset, balance): (&Name, &u64)| Value::Array(vec![asset.into(), (*balance).into()]);
         let balances = balances.iter().map(balance).collect();
         Value::Array(vec![name.into(), (*nonce).into(), Value::Array(balances)])
     };
-    let transaction = |transaction: Transaction| {
-        Value::Array(vec![transaction.authors.into(), transaction.postings.into()])
-    };
-    let accounts = Value::Array(accounts.iter().map(account).collect());
-    let transactions = Value::Array(transactions.into_values().map(transaction).collect());
-    let input = vec![(0, VERSION.into()), (1, accounts), (2, transactions)];
-    Ok(Converted { bytes: cbor::encode(&Value::Map(input)), records })
+    Value::Array(accounts.iter().map(account).collect())
 }
 
 /// Reads the records of a table whose first line names exactly the columns of `form`.
@@ -186,6 +205,12 @@ impl Ledger {
             fields.finish().map(|()| ledger)
         };
         read().map_err(|error| foreign("transfer", &error))
+    }
+
+    /// Returns the verdict on a transaction in words.
+    pub(crate) fn verdict(&self, index: usize) -> &'static str {
+        let number = self.verdicts.get(index).and_then(|number| usize::try_from(*number).ok());
+        number.and_then(|number| VERDICTS.get(number)).copied().unwrap_or("unknown")
     }
 
     /// Returns how many transactions had each verdict, in words.

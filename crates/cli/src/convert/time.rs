@@ -51,6 +51,12 @@ pub(crate) fn day(time_ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
+/// Writes a time in milliseconds since 1970 as `YYYY-MM-DD HH:MM`, in UTC.
+pub(crate) fn minute(time_ms: u64) -> String {
+    let minutes = time_ms / 60_000 % 1_440;
+    format!("{} {:02}:{:02}", day(time_ms), minutes / 60, minutes % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

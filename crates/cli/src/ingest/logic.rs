@@ -1,80 +1,20 @@
 //! Which package processes a capsule, and running it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use kapsule_abi::{ErrorCode, guard};
 use kapsule_engine::{CapsuleMetadata, MemoryCapsule, MemoryHost};
 use kapsule_format::capsule::{Capsule, Meta};
 use kapsule_format::closure::Closure;
-use kapsule_format::json::Fields;
-use kapsule_format::limits::JSON_FILE_BYTES_MAX;
 use kapsule_format::package::PackageId;
 use kapsule_format::policy::Policy;
 
 use crate::closure::{self, Found, Library, Sources};
+use crate::dispatch::{Dispatch, Target};
 use crate::error::Failure;
 use crate::execute::{self, Engine, Loaded, Ready, Request};
-use crate::files;
 use crate::grants::GrantArgs;
 use crate::opening::{self, Asked, Files, Opened, Verifier};
-
-/// Value of `schema` in the dispatch file.
-const SCHEMA: &str = "kapsule/dispatch/1";
-
-/// Which package processes capsules of a kind, whatever they name themselves.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Dispatch(BTreeMap<String, Target>);
-
-/// A package and the entry to call.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Target {
-    package: PackageId,
-    entry: String,
-}
-
-impl Dispatch {
-    /// Reads the file, if it is there.
-    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        if !path.exists() {
-            return Ok(Self::default());
-        }
-        let bytes = files::read(path, "dispatch file", JSON_FILE_BYTES_MAX as u64)?;
-        let read = || {
-            let mut fields = Fields::of_file(&bytes, "dispatch")?;
-            fields.schema(SCHEMA)?;
-            let mut rules = BTreeMap::new();
-            for mut rule in fields.objects("rules")? {
-                let kind: String = rule.required("kind")?;
-                let package = PackageId::new(rule.required("package")?);
-                let target = Target { package, entry: rule.required("entry")? };
-                rule.finish()?;
-                let twice = rules.insert(kind, target).is_some();
-                if guard!("cli.dispatch.twice", twice) {
-                    let detail = "two rules for one kind";
-                    let code = ErrorCode::SchemaViolation;
-                    return Err(kapsule_format::DecodeError::new(code, detail));
-                }
-            }
-            fields.finish()?;
-            Ok(Self(rules))
-        };
-        read().map_err(|error| {
-            let hint = "write canonical JSON: {\"rules\":[{\"entry\":\"run\",\"kind\":\"post\",\
-                        \"package\":\"<capsule_hash>\"}],\"schema\":\"kapsule/dispatch/1\"}";
-            Failure::decode(format!("{} is not a dispatch file", path.display()), &error, hint)
-        })
-    }
-
-    /// Returns what processes a capsule: what this file says of its kind, else what it names.
-    fn target(&self, meta: &Meta) -> Option<Target> {
-        let own = || {
-            let logic = meta.logic.as_ref()?;
-            Some(Target { package: logic.package, entry: logic.entry.clone() })
-        };
-        self.0.get(&meta.kind).cloned().or_else(own)
-    }
-}
 
 /// The packages that capsules ask for, and those that stand in them.
 #[derive(Default)]
@@ -158,7 +98,8 @@ impl Packages {
             let load = || {
                 let module = package.opened.module.as_slice();
                 let loaded = execute::load(&package.name, &package.opened.package, module)?;
-                let policy = grants.effective(package.opened.package.policy())?.policy;
+                let policy =
+                    dispatch.granted(id, grants).effective(package.opened.package.policy())?.policy;
                 Ok((loaded.with_callees(library), policy))
             };
             match load() {
@@ -237,7 +178,7 @@ fn run(
     let kinds = &policy.kinds;
     if guard!("cli.ingest.kind", !kinds.is_empty() && !kinds.contains(&meta.kind)) {
         let message = format!("the package {} does not process {}", target.package, meta.kind);
-        let hint = "name a package for this kind in dispatch.json";
+        let hint = "choose a package for this kind with `kapsule dispatch set`";
         return Err(Failure::new(ErrorCode::HostcallDenied, message, hint));
     }
     let metadata = CapsuleMetadata {

@@ -64,6 +64,7 @@ kinds! {
     AuditGranted = "audit.granted",
     AuditServed = "audit.served",
     SnapshotImported = "snapshot.imported",
+    ProposalDecided = "proposal.decided",
 }
 
 impl EntryKind {

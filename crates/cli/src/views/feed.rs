@@ -1,0 +1,164 @@
+//! The view of posts: what a filter leaves, in the order of a ranking.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kapsule_format::Digest;
+use kapsule_format::capsule::{Body, CapsuleId, ChannelId, kind};
+use kapsule_format::cbor::{self, Value};
+use kapsule_format::hash::sha256;
+use kapsule_format::key::IdentityId;
+
+use super::{Asked, Desk, Input, Seen, at, changes, next_change, once, trust};
+use crate::convert::Name;
+use crate::convert::rows::{Rank, trust_value};
+use crate::convert::sms::{Verdict, rules_value};
+use crate::error::Failure;
+use crate::gather::{self, Item};
+
+/// Most posts that are ranked, and most posts and comments that are judged, those with the latest
+/// claimed times; limits of the packages.
+const ITEMS_MAX: usize = 50_000;
+
+/// Rows that a ranking keeps, and most that a feed shows; chosen, more than anybody reads.
+pub(crate) const ROWS_MAX: u64 = 1_000;
+
+/// Key of `rows_max` in the parameters of `rank`.
+const ROWS_MAX_KEY: u64 = 9;
+
+/// A feed with everything that it was made of.
+pub(crate) struct Feed {
+    /// The ranking.
+    pub(crate) rank: Rank,
+    /// What the filter says of posts that are shown or hidden.
+    pub(crate) verdicts: BTreeMap<CapsuleId, Verdict>,
+    /// Every view that was computed or kept, by name.
+    pub(crate) seen: Vec<(&'static str, Seen)>,
+}
+
+/// Takes the capsule out of a name that a package gives back.
+pub(crate) fn capsule_id(name: &Name) -> Option<CapsuleId> {
+    match name {
+        Name::Bytes(bytes) => Some(CapsuleId::new(Digest::new(bytes.as_slice().try_into().ok()?))),
+        _ => None,
+    }
+}
+
+/// Sees the feed of a channel, or of all, with the eyes of somebody.
+pub(crate) fn see(
+    desk: &mut Desk<'_>,
+    channel: Option<ChannelId>,
+    viewer: Option<IdentityId>,
+) -> Result<Feed, Failure> {
+    desk.rule(kind::POST)?;
+    let mut seen = Vec::new();
+    let mut parts = Vec::new();
+    let trust = match desk.dispatch.of_all(kind::TRUST) {
+        Some(_) => {
+            let trust = trust::see(desk, viewer.ok_or_else(trust::no_viewer)?)?;
+            parts.push(trust.row.output);
+            seen.push(("trust", trust));
+            true
+        }
+        None => false,
+    };
+    let filtered = desk.dispatch.of_all(kind::COMMENT).is_some();
+    if filtered {
+        let filter = filter(desk, channel)?;
+        parts.push(filter.row.output);
+        seen.push(("filter", filter));
+    }
+    let viewer = viewer.filter(|_| trust).map(|viewer| *viewer.digest());
+    let asked = Asked {
+        kind: kind::POST,
+        name: "feed",
+        channel,
+        reads: &[kind::POST, kind::COMMENT],
+        viewer,
+        parts,
+    };
+    let [scores, verdicts] = ["trust", "filter"]
+        .map(|name| seen.iter().find(|(own, _)| *own == name).map(|(_, seen)| desk.output(seen)));
+    let verdicts = verdicts_of(verdicts.transpose()?.as_deref())?;
+    let hidden: BTreeSet<CapsuleId> =
+        verdicts.iter().filter(|(_, one)| one.word() == "hide").map(|(id, _)| *id).collect();
+    let scores = scores.transpose()?;
+    let ranked = desk.see(
+        &asked,
+        |desk| {
+            let items = items(desk, channel)?;
+            let trust = scores.as_deref().map(trust_value).transpose()?;
+            Ok(Box::new(move |now_ms| {
+                let mut there = at(&items, now_ms);
+                there.retain(|item| !hidden.contains(&item.id));
+                // All posts age alike, so any time gives the same order; that of the latest one
+                // gives scores that can be told apart.
+                let latest = there.iter().map(|item| item.time_ms).max().unwrap_or(0);
+                let mut input = gather::rank_input(&there, latest, trust.clone());
+                if let Value::Map(fields) = &mut input {
+                    let rows = Value::Map(vec![(ROWS_MAX_KEY, ROWS_MAX.into())]);
+                    fields.push((4, rows));
+                }
+                let until_ms = next_change(now_ms, changes(&items));
+                Ok(Input { now_ms, bytes: cbor::encode(&input), until_ms })
+            }))
+        },
+        once,
+    )?;
+    let rank = Rank::decode(&desk.output(&ranked)?)?;
+    seen.push(("feed", ranked));
+    Ok(Feed { rank, verdicts, seen })
+}
+
+/// Opens the latest posts, and the latest comments.
+fn items(desk: &Desk<'_>, channel: Option<ChannelId>) -> Result<Vec<Item>, Failure> {
+    let view = desk.store.view();
+    let mut rows = view.latest(channel.as_ref(), kind::POST, ITEMS_MAX as u64)?;
+    rows.extend(view.latest(channel.as_ref(), kind::COMMENT, ITEMS_MAX as u64)?);
+    Ok(desk.items(&rows)?.items)
+}
+
+/// Judges the latest posts and comments by the rules of the settings.
+fn filter(desk: &mut Desk<'_>, channel: Option<ChannelId>) -> Result<Seen, Failure> {
+    let settings = desk.settings(kind::COMMENT)?;
+    let rules = rules_value(&settings)?;
+    let asked = Asked {
+        kind: kind::COMMENT,
+        name: "filter",
+        channel,
+        reads: &[kind::POST, kind::COMMENT, kind::TRUST],
+        viewer: None,
+        parts: vec![sha256(&settings)],
+    };
+    desk.see(
+        &asked,
+        |desk| {
+            let mut items = items(desk, channel)?;
+            // Posts come first, and comments as far as there is room.
+            items.truncate(ITEMS_MAX);
+            let labels = desk.store.view().latest(None, kind::TRUST, ITEMS_MAX as u64)?;
+            items.extend(desk.items(&labels)?.items);
+            Ok(Box::new(move |now_ms| {
+                let there = at(&items, now_ms);
+                let labels = there.iter().flat_map(|item| match &item.body {
+                    Body::Trust(trust) => trust.labels.as_slice(),
+                    _ => &[],
+                });
+                let times = labels.flat_map(|label| {
+                    let expiry = label.expiry_ms;
+                    [label.created_ms, expiry, expiry.saturating_add(1)]
+                });
+                let until_ms = next_change(now_ms, changes(&items).chain(times));
+                let input = gather::blocklist_input(&there, now_ms, rules.clone());
+                Ok(Input { now_ms, bytes: cbor::encode(&input), until_ms })
+            }))
+        },
+        once,
+    )
+}
+
+/// Reads an output of the filter; what it shows without a word is left out.
+fn verdicts_of(output: Option<&[u8]>) -> Result<BTreeMap<CapsuleId, Verdict>, Failure> {
+    let verdicts = output.map_or_else(|| Ok(Vec::new()), Verdict::decode)?;
+    let told = verdicts.into_iter().filter(|verdict| verdict.action > 0);
+    Ok(told.filter_map(|verdict| Some((capsule_id(&verdict.id)?, verdict))).collect())
+}
