@@ -79,6 +79,7 @@ pub mod package;
 pub mod policy;
 pub mod receipt;
 pub mod receipt_policy;
+pub mod snapshot;
 pub mod stanza;
 pub mod storage;
 mod text;

@@ -58,6 +58,13 @@ pub const CAPSULE_FLAGS_MAX: u64 = 16;
 /// Greatest number of bound entries of a capsule.
 pub const CAPSULE_ENTRIES_MAX: u64 = 8;
 
+/// Greatest number of capsules of a snapshot that is read: what a container holds beside its index
+/// and envelopes, in round figures.
+pub const SNAPSHOT_CAPSULES_MAX: u64 = 4_000;
+
+/// Greatest number of heads of a snapshot.
+pub const SNAPSHOT_HEADS_MAX: u64 = 1_024;
+
 /// Greatest number of writers, and of revoked identities, in a keyring.
 pub const KEYRING_IDS_MAX: u64 = 256;
 
@@ -283,8 +290,8 @@ pub const TABLE: &[Limit] = &[
     fixed("trust keys", TRUST_KEYS_MAX as u64, "keys"),
     fixed("trust companions", TRUST_COMPANIONS_MAX as u64, "files"),
     fixed("known items", KNOWN_ITEMS_MAX as u64, "entries per list"),
-    limit("snapshot capsules", 60_000, 10_000, "capsules"),
-    fixed("snapshot heads", 1_024, "heads"),
+    limit("snapshot capsules", 60_000, SNAPSHOT_CAPSULES_MAX, "capsules"),
+    fixed("snapshot heads", SNAPSHOT_HEADS_MAX, "heads"),
 ];
 
 // A setting starts at a value that is allowed.

@@ -8,6 +8,7 @@ use kapsule_format::capsule::{
 };
 use kapsule_format::encrypt::{Identities, Recipient, generate};
 use kapsule_format::key::{Identity, SecretKey, Suite};
+use proptest::prelude::*;
 
 /// Somebody with a signing key and an age key.
 struct Person {
@@ -298,4 +299,38 @@ fn a_file_tells_nothing_of_its_body_but_a_class_of_lengths() {
         .post(&channel.owner, secret)
         .seal([9; 32], std::slice::from_ref(&channel.recipient));
     assert_ne!(again.unwrap().meta().commitment, read.meta().commitment);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// What a writer says is what a reader finds, and every part of a file has one byte form.
+    #[test]
+    fn a_capsule_is_read_as_it_was_written(
+        text in "[a-z0-9 \\n]{0,300}",
+        flags in proptest::collection::btree_set("[a-z0-9][a-z0-9:.-]{0,31}", 0..=16),
+        parents in proptest::collection::btree_set(any::<[u8; 32]>(), 0..=15),
+        time_ms in 0..1_u64 << 53,
+        seq in 0..1_u64 << 53,
+        expiry_ms in proptest::option::of(0..1_u64 << 53),
+    ) {
+        let channel = Channel::new(|_| ());
+        let mut draft = channel.post(&channel.owner, &text);
+        draft.flags = flags.iter().rev().cloned().collect();
+        draft.prev = parents.into_iter().rev().map(|id| CapsuleId::new(id.into())).collect();
+        (draft.time_ms, draft.seq, draft.expiry_ms) = (time_ms, seq, expiry_ms);
+        draft.back = (seq > 0).then_some(channel.at.id);
+        let file = channel.seal(&draft, &channel.owner);
+        let capsule = Capsule::decode(&file).unwrap();
+        let meta = capsule.meta();
+        prop_assert_eq!(meta.encode(), capsule.container().index());
+        prop_assert_eq!(meta.id(), capsule.id());
+        prop_assert_eq!(capsule.with_envelopes([]).unwrap(), file.clone());
+        prop_assert_eq!((meta.time_ms, meta.seq, meta.expiry_ms), (time_ms, seq, expiry_ms));
+        prop_assert!(meta.flags.iter().eq(&flags));
+        prop_assert!(meta.prev.is_sorted() && draft.prev.iter().all(|id| meta.prev.contains(id)));
+        let opened = capsule.open(&channel.reads()).unwrap();
+        prop_assert_eq!(&opened.body, &Body::Post(Post::plain(text)));
+        prop_assert_eq!(opened.body.encode().unwrap(), opened.bytes);
+    }
 }

@@ -23,6 +23,7 @@ mod package;
 mod policy;
 mod receipt;
 mod receipt_policy;
+mod snapshot;
 mod storage;
 mod transcript;
 mod tree;
@@ -60,6 +61,7 @@ const GROUPS: &[Group] = &[
     Group { name: "receipt", judge: receipt::judge },
     Group { name: "receipt-policy", judge: receipt_policy::judge },
     Group { name: "rjson", judge: json::judge },
+    Group { name: "snapshot", judge: snapshot::judge },
     Group { name: "storage", judge: storage::judge },
     Group { name: "transcript", judge: transcript::judge },
     Group { name: "tree", judge: tree::judge },

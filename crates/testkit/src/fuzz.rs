@@ -64,6 +64,8 @@ targets! {
     receipt,
     /// Decodes RJSON; an accepted text encodes to the same bytes.
     rjson,
+    /// Reads a snapshot; index and container of one that is read have one form.
+    snapshot,
     /// Decodes a transcript; an accepted one encodes to the same bytes.
     transcript,
     /// Decodes a trust file, which has one byte form as every JSON text has.

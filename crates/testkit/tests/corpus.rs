@@ -47,6 +47,7 @@ const SOURCES: &[(&str, &[(&str, &str)])] = &[
     ("policy", &[("policy", "json")]),
     ("receipt", &[("receipt", "bytes")]),
     ("rjson", &[("rjson", "json"), ("policy", "json")]),
+    ("snapshot", &[("snapshot", "bytes")]),
     ("transcript", &[("transcript", "bytes")]),
     ("trust_json", &[("trust", "json"), ("policy", "json")]),
 ];

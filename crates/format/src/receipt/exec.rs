@@ -221,7 +221,7 @@ impl FromValue for Sized {
 }
 
 impl Counted {
-    fn to_cbor(self) -> Value {
+    pub(crate) fn to_cbor(self) -> Value {
         Value::Array(vec![self.count.into(), self.root.into()])
     }
 }

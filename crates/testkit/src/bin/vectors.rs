@@ -1,7 +1,9 @@
-//! Writes the vectors of the groups `capsule`, `container` and `receipt` anew.
+//! Writes the vectors of the groups `capsule`, `container`, `receipt` and `snapshot` anew, or of
+//! those that are named.
 //!
 //! ```text
 //! cargo run --release -p kapsule-testkit --bin vectors
+//! cargo run --release -p kapsule-testkit --bin vectors -- snapshot
 //! ```
 //!
 //! The difference is to be read as code; a test run only compares.
@@ -15,7 +17,10 @@ use kapsule_testkit::receipts::vectors::{self, Vector};
 
 fn main() -> io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spec/vectors");
-    for group in ["capsule", "container", "receipt"] {
+    let named: Vec<String> = std::env::args().skip(1).collect();
+    let is_wanted = |group: &str| named.is_empty() || named.iter().any(|name| name == group);
+    let groups = ["capsule", "container", "receipt", "snapshot"];
+    for group in groups.into_iter().filter(|group| is_wanted(group)) {
         for folder in ["accept", "reject"] {
             let folder = root.join(group).join(folder);
             if folder.exists() {
@@ -24,7 +29,8 @@ fn main() -> io::Result<()> {
             fs::create_dir_all(&folder)?;
         }
     }
-    for vector in vectors::all().into_iter().chain(capsules::vectors::all()) {
+    let all = [vectors::all(), capsules::vectors::all(), capsules::snapshots::all()].concat();
+    for vector in all.into_iter().filter(|vector| is_wanted(vector.group)) {
         let Vector { group, name, why, expect, check, more, bytes } = vector;
         let rejected = expect.starts_with('E');
         let folder = root.join(group).join(if rejected { "reject" } else { "accept" });

@@ -10,6 +10,7 @@ use kapsule_format::envelope::{Envelope, Statement};
 use kapsule_format::package::Package;
 use kapsule_format::policy::Policy;
 use kapsule_format::receipt::Receipt;
+use kapsule_format::snapshot::Snapshot;
 use kapsule_format::transcript::Transcript;
 use kapsule_format::trust::Trust;
 use kapsule_format::{cbor, json, klog};
@@ -178,6 +179,19 @@ pub(super) fn capsule(bytes: &[u8]) -> bool {
     if let Ok(opened) = capsule.open(&identities) {
         let body = opened.body.encode().expect("it was decoded");
         assert_eq!(body, opened.bytes, "a body has one byte form");
+    }
+    true
+}
+
+/// Reads a snapshot; its index and its container have one form, and its capsules are capsules.
+pub(super) fn snapshot(bytes: &[u8]) -> bool {
+    let Ok(snapshot) = Snapshot::decode(bytes) else { return false };
+    assert!(container(bytes), "a snapshot is a container");
+    let index = Container::decode(bytes).expect("it is one").index();
+    assert_eq!(snapshot.index().encode(), index, "an index has one byte form");
+    assert_eq!(snapshot.index().id(), snapshot.id(), "the id is that of the index");
+    for (id, file) in snapshot.capsules() {
+        assert!(Capsule::decode(file).is_ok_and(|capsule| capsule.id() == *id), "{id} is there");
     }
     true
 }

@@ -1,0 +1,27 @@
+//! Group `snapshot`: decodes `bytes`, writes the capsules together again, and prints the ids.
+
+use kapsule_abi::ErrorCode;
+use kapsule_format::container::Container;
+use kapsule_format::snapshot::{self, Snapshot};
+
+use super::{Case, Verdict};
+
+pub(crate) fn judge(case: &Case) -> Verdict {
+    let bytes = case.bytes("bytes");
+    let found = Snapshot::decode(&bytes)?;
+    let index = found.index();
+    let stored = Container::decode(&bytes)?.index();
+    assert_eq!(index.encode(), stored, "an index has one form");
+    let first = found.capsules().values().next().copied().unwrap();
+    let twice = snapshot::write(index.channel, [first, first], []).unwrap_err();
+    assert_eq!(twice.code, ErrorCode::SnapshotInvalid);
+    let files = found.capsules().values().rev().copied();
+    let again = snapshot::write(index.channel, files, []).unwrap();
+    let plain = index.entries.is_empty() && index.extensions.is_empty();
+    let again = Snapshot::decode(&again).unwrap();
+    assert_eq!(again.id() == found.id(), plain, "the capsules decide about the id");
+    assert_eq!(again.capsules(), found.capsules());
+    let (count, heads) = (index.capsules.count, index.heads.len());
+    let (id, channel) = (found.id(), index.channel);
+    Ok(format!("snapshot {id}, channel {channel}, {count} capsules, {heads} heads"))
+}
