@@ -36,7 +36,7 @@ fn main() -> ExitCode {
                   kapsule-bench prove [--json] [--params=NAME] [PROGRAM]...\n       \
                   kapsule-bench prove reference\n       \
                   kapsule-bench receipt [PATH OF kapsule]\n       \
-                  kapsule-bench store"
+                  kapsule-bench store [--size N] [PATH OF kapsule]"
             .to_owned()),
     };
     match measured {

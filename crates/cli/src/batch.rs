@@ -63,16 +63,45 @@ pub(crate) fn prepare(directory: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Does `work` for every index below `count` on `jobs` threads and tells `done` in order.
+/// Results of work on several threads, in order of their index.
+pub(crate) struct InOrder<T> {
+    receiver: mpsc::Receiver<(usize, T)>,
+    early: BTreeMap<usize, T>,
+    told: usize,
+}
+
+impl<T> Iterator for InOrder<T> {
+    type Item = (usize, T);
+
+    /// Waits for the next result; `None` after the last one, and at the first gap after Ctrl-C.
+    fn next(&mut self) -> Option<(usize, T)> {
+        loop {
+            if let Some(result) = self.early.remove(&self.told) {
+                self.told += 1;
+                return Some((self.told - 1, result));
+            }
+            let (index, result) = self.receiver.recv().ok()?;
+            self.early.insert(index, result);
+        }
+    }
+}
+
+impl<T> InOrder<T> {
+    /// Returns how many results were taken.
+    pub(crate) const fn taken(&self) -> usize {
+        self.told
+    }
+}
+
+/// Does `work` for every index below `count` on `jobs` threads while `consume` takes the results.
 ///
-/// After Ctrl-C no work begins; what is under way ends, and `done` is told up to the first gap.
-/// Returns how many `done` was told.
-pub(crate) fn in_order<T: Send, E>(
+/// After Ctrl-C, and when `consume` has ended, no work begins.
+pub(crate) fn stream<T: Send, R>(
     count: usize,
     jobs: usize,
     work: impl Fn(usize) -> T + Sync,
-    mut done: impl FnMut(usize, T) -> Result<(), E>,
-) -> Result<usize, E> {
+    consume: impl FnOnce(&mut InOrder<T>) -> R,
+) -> R {
     let next = AtomicUsize::new(0);
     let (sender, receiver) = mpsc::channel();
     let worker = |sender: mpsc::Sender<(usize, T)>| {
@@ -91,20 +120,28 @@ pub(crate) fn in_order<T: Send, E>(
             scope.spawn(worker(sender.clone()));
         }
         drop(sender);
-        let mut early = BTreeMap::new();
-        let mut told = 0;
-        for (index, result) in receiver {
-            early.insert(index, result);
-            while let Some(result) = early.remove(&told) {
-                if let Err(error) = done(told, result) {
-                    // Nobody waits for the rest.
-                    next.store(count, Ordering::Relaxed);
-                    return Err(error);
-                }
-                told += 1;
-            }
+        let consumed = consume(&mut InOrder { receiver, early: BTreeMap::new(), told: 0 });
+        // Nobody waits for the rest.
+        next.store(count, Ordering::Relaxed);
+        consumed
+    })
+}
+
+/// Does `work` for every index below `count` on `jobs` threads and tells `done` in order.
+///
+/// After Ctrl-C no work begins; what is under way ends, and `done` is told up to the first gap.
+/// Returns how many `done` was told.
+pub(crate) fn in_order<T: Send, E>(
+    count: usize,
+    jobs: usize,
+    work: impl Fn(usize) -> T + Sync,
+    mut done: impl FnMut(usize, T) -> Result<(), E>,
+) -> Result<usize, E> {
+    stream(count, jobs, work, |results| {
+        for (index, result) in &mut *results {
+            done(index, result)?;
         }
-        Ok(told)
+        Ok(results.taken())
     })
 }
 

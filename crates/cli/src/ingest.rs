@@ -1,40 +1,40 @@
 //! From capsule files to rows of the store: one pipeline, whatever the number of files.
 //!
+//! A file is read, taken apart and hashed once; signatures, payloads and logic are looked at on
+//! all cores, while one thread judges in order and writes.
 //! What a key shows never decides whether a capsule is accepted, so that everybody who holds the
 //! same files accepts the same graph; `opened` and `logic` are said of it beside.
 
+mod judging;
 mod keys;
 mod logic;
+mod processing;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
-use kapsule_abi::{ErrorCode, guard};
-use kapsule_format::capsule::{
-    Capsule, CapsuleId, ChannelId, Held, Meta, Standing, Surroundings, standing,
-};
+use kapsule_abi::ErrorCode;
+use kapsule_format::capsule::{Capsule, CapsuleId};
 use kapsule_format::encrypt::Identities;
 use kapsule_format::envelope::Signatures;
 use kapsule_format::hash::sha256;
-use kapsule_format::log::{Entry, EntryKind};
 use kapsule_format::{DecodeError, Digest};
-use kapsule_store::{NewResult, Store, StoreError, View, Write};
+use kapsule_store::{CapsuleFile, Store, StoreError, Write};
 
+use judging::{Verdict, accept, judge, quarantine};
 pub(crate) use keys::Keys;
 pub(crate) use logic::{Logics, Wanted};
+use processing::{Processed, keep, process};
 
 use crate::batch;
-use crate::error::{Failure, Kind};
+use crate::error::Failure;
 use crate::interrupt;
 use crate::reading;
-use crate::text::{cut, plain};
 
 /// Capsules that are written together.
 ///
 /// Chosen: a commit waits for the disk about once per thousand capsules, and Ctrl-C not long.
 const GROUP: usize = 1_024;
-
-/// Longest reason that the log keeps, in characters.
-const DETAIL: usize = 240;
 
 /// A capsule file as it came.
 pub(crate) struct File {
@@ -44,12 +44,17 @@ pub(crate) struct File {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// A capsule whose form and own signatures were checked.
-struct Checked {
-    file: File,
-    id: CapsuleId,
-    meta: Meta,
-    signatures: Signatures,
+/// A file with what its form shows.
+pub(crate) struct Looked<'a> {
+    file: &'a File,
+    found: Result<CapsuleFile<'a>, DecodeError>,
+}
+
+impl<'a> Looked<'a> {
+    /// Returns the capsule, if it is one.
+    pub(crate) fn capsule(&self) -> Option<&Capsule<'a>> {
+        Some(self.found.as_ref().ok()?.capsule())
+    }
 }
 
 /// What became of one file.
@@ -97,57 +102,138 @@ pub(crate) struct Ingest<'a> {
     pub(crate) now_ms: u64,
 }
 
+/// A capsule that may be accepted.
+struct Candidate<'a> {
+    name: &'a str,
+    file: CapsuleFile<'a>,
+    /// What an earlier round found.
+    examined: Option<Examined>,
+}
+
+impl Candidate<'_> {
+    fn told(&self, fate: Fate) -> Told {
+        let (sha256, id) = (*self.file.sha256(), Some(self.file.capsule().id()));
+        Told { name: self.name.to_owned(), sha256, id, fate }
+    }
+}
+
+/// What one capsule shows without its neighbours.
+#[derive(Clone)]
+struct Examined {
+    signatures: Result<Signatures, DecodeError>,
+    /// What came of its payload, if that was looked at.
+    processed: Option<Processed>,
+}
+
+impl Examined {
+    /// Looks at signatures alone.
+    fn signatures(candidate: &Candidate<'_>) -> Self {
+        let earlier = candidate.examined.clone();
+        earlier.unwrap_or_else(|| {
+            let signatures = reading::check(candidate.file.capsule(), &[]);
+            Self { signatures, processed: None }
+        })
+    }
+
+    /// Looks at signatures, and opens and processes what they vouch for.
+    fn whole(candidate: &Candidate<'_>, keys: &Keys<'_>, logics: &Logics<'_>) -> Self {
+        let mut examined = Self::signatures(candidate);
+        // A key that was not held in an earlier round may be held in this one.
+        let opened = examined.processed.as_ref().is_some_and(|done| done.unread.is_none());
+        if examined.signatures.is_ok() && !opened {
+            examined.processed = Some(process(keys, logics, candidate.file.capsule()));
+        }
+        examined
+    }
+}
+
+/// What is decided of a candidate inside a change.
+enum Settled {
+    Done(Fate),
+    Accepted { fork: bool, examined: Examined },
+    Waits(DecodeError, Examined),
+}
+
+/// Candidates that wait, each with the reason.
+type Waiting<'f> = Vec<(Candidate<'f>, DecodeError)>;
+
+/// Why a change is given up.
+enum Stop {
+    /// Nothing was decided, and a change without an entry of the log is refused.
+    Nothing,
+    Failed(Failure),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
 /// Returns how many threads work.
 pub(crate) fn jobs() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// Checks all that a capsule says of itself.
-fn check(bytes: &[u8]) -> Result<(CapsuleId, Meta, Signatures), DecodeError> {
-    let (capsule, signatures) = reading::verified(bytes, &[])?;
-    Ok((capsule.id(), capsule.meta().clone(), signatures))
+/// Takes files apart on all cores; no signature is looked at.
+pub(crate) fn look(files: &[File]) -> Result<Vec<Looked<'_>>, Failure> {
+    let mut looked = Vec::with_capacity(files.len());
+    let work = |index: usize| CapsuleFile::decode(&files[index].bytes);
+    batch::in_order(files.len(), jobs(), work, |index, found| {
+        looked.push(Looked { file: &files[index], found });
+        Ok::<(), Failure>(())
+    })?;
+    if looked.len() < files.len() {
+        return Err(interrupt::failure());
+    }
+    Ok(looked)
 }
 
 impl Ingest<'_> {
     /// Takes the files in, and tells what became of each in the order in which that is known.
     pub(crate) fn take(
         &mut self,
-        files: Vec<File>,
+        looked: Vec<Looked<'_>>,
         mut tell: impl FnMut(Told) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let files = self.leave_out_known(files, &mut tell)?;
-        let (mut checked, refused) = check_all(files)?;
+        let (candidates, refused) = self.leave_out_known(looked, &mut tell)?;
         self.refuse(refused, &mut tell)?;
-        // Parents come before their children as far as claimed times tell; the rest waits.
-        checked.sort_by_key(|one| (one.meta.keyring.is_none(), one.meta.time_ms, one.meta.seq));
+        let keyring = |one: &Candidate<'_>| one.file.capsule().meta().keyring.is_some();
+        let (mut keyrings, mut others): (Vec<_>, Vec<_>) =
+            candidates.into_iter().partition(keyring);
         loop {
-            let before = checked.len();
-            let mut waiting = Vec::new();
-            let mut rest = checked.into_iter().peekable();
-            while rest.peek().is_some() {
-                interrupt::check()?;
-                let group = rest.by_ref().take(GROUP).collect();
-                waiting.extend(self.group(group, &mut tell)?);
-            }
+            let before = keyrings.len() + others.len();
+            // Keyrings decide about the others, and hold the keys that open them.
+            let mut waiting = self.keyrings(in_time(keyrings), &mut tell)?;
+            waiting.extend(self.others(in_time(others), &mut tell)?);
             if waiting.is_empty() || waiting.len() == before {
                 return self.keep_waiting(waiting, &mut tell);
             }
-            checked = waiting.into_iter().map(|(one, _)| one).collect();
+            let waiting = waiting.into_iter().map(|(candidate, _)| candidate);
+            (keyrings, others) = waiting.partition(keyring);
         }
     }
 
-    /// Leaves out what is held, and what was refused before for a reason that stays.
-    fn leave_out_known(
+    /// Leaves out what is held, and what was refused before for a reason that stays; sets apart
+    /// what is no capsule.
+    fn leave_out_known<'f>(
         &self,
-        files: Vec<File>,
+        looked: Vec<Looked<'f>>,
         tell: &mut impl FnMut(Told) -> Result<(), Failure>,
-    ) -> Result<Vec<File>, Failure> {
+    ) -> Result<(Vec<Candidate<'f>>, Vec<(&'f File, DecodeError)>), Failure> {
         let view = self.store.view();
-        let mut new = Vec::with_capacity(files.len());
-        for file in files {
-            let sha256 = sha256(&file.bytes);
-            let id = Capsule::decode(&file.bytes).ok().map(|capsule| capsule.id());
-            let held = id.map(|id| view.capsule(&id)).transpose()?.flatten().is_some();
+        let (mut candidates, mut refused) = (Vec::with_capacity(looked.len()), Vec::new());
+        for Looked { file, found } in looked {
+            let id = found.as_ref().ok().map(|found| found.capsule().id());
+            let sha256 =
+                found.as_ref().map_or_else(|_| sha256(&file.bytes), |found| *found.sha256());
+            let held = id.map(|id| view.held(&id)).transpose()?.flatten().is_some();
             let fate = match view.quarantined(&sha256)? {
                 _ if held => Fate::Held,
                 Some(code) if !may_change(&code) => {
@@ -156,18 +242,22 @@ impl Ingest<'_> {
                     Fate::Refused(code, "refused before; the file is in quarantine".to_owned())
                 }
                 _ => {
-                    new.push(file);
+                    let name = &file.name;
+                    match found {
+                        Ok(file) => candidates.push(Candidate { name, file, examined: None }),
+                        Err(error) => refused.push((file, error)),
+                    }
                     continue;
                 }
             };
-            tell(Told { name: file.name, sha256, id, fate })?;
+            tell(Told { name: file.name.clone(), sha256, id, fate })?;
         }
-        Ok(new)
+        Ok((candidates, refused))
     }
 
     fn refuse(
         &mut self,
-        refused: Vec<(File, DecodeError)>,
+        refused: Vec<(&File, DecodeError)>,
         tell: &mut impl FnMut(Told) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         for group in refused.chunks(GROUP) {
@@ -180,311 +270,183 @@ impl Ingest<'_> {
         }
         for (file, error) in refused {
             let fate = Fate::Refused(error.code, error.to_string());
-            tell(Told { sha256: sha256(&file.bytes), name: file.name, id: None, fate })?;
+            tell(Told { sha256: sha256(&file.bytes), name: file.name.clone(), id: None, fate })?;
         }
         Ok(())
     }
 
-    /// Judges a group and writes what came of it in one transaction; returns what has to wait.
-    fn group(
+    /// Takes keyrings in; each is learned before the next is judged.
+    fn keyrings<'f>(
         &mut self,
-        group: Vec<Checked>,
+        candidates: Vec<Candidate<'f>>,
         tell: &mut impl FnMut(Told) -> Result<(), Failure>,
-    ) -> Result<Vec<(Checked, DecodeError)>, Failure> {
+    ) -> Result<Waiting<'f>, Failure> {
         let Self { store, keys, logics, now_ms } = self;
-        let (mut told, mut accepted, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
-        let decided = store.write::<(), Failure>(|write| {
-            let mut any = false;
-            for one in group {
-                match judge(write, keys, &one, *now_ms)? {
-                    Verdict::Accept { fork } => {
-                        any = true;
-                        let entry = accept(write, &one, *now_ms)?;
-                        write.put_capsule(&one.meta, &one.file.bytes, entry)?;
-                        keys.learn(&one.meta, &one.file.bytes);
-                        accepted.push((one, fork));
-                    }
-                    Verdict::Refuse(error) => {
-                        any = true;
-                        let id = Some(one.id);
-                        quarantine(write, &one.file.bytes, id, &error, *now_ms)?;
-                        let fate = Fate::Refused(error.code, error.to_string());
-                        told.push(Told::new(&one, fate));
-                    }
-                    Verdict::Held => told.push(Told::new(&one, Fate::Held)),
-                    Verdict::Wait(error) => waiting.push((one, error)),
-                }
+        let settle = |write: &mut Write<'_>, one: &Candidate<'_>, examined: Examined| {
+            let settled = settle(write, keys, one, examined, *now_ms)?;
+            let Settled::Accepted { fork, .. } = settled else { return Ok(settled) };
+            let capsule = one.file.capsule();
+            keys.learn(capsule);
+            finish(write, one, fork, &process(keys, logics, capsule), *now_ms)
+        };
+        round(store, candidates, Examined::signatures, settle, tell)
+    }
+
+    /// Takes everything else in; what is opened and run is so before it is judged, since nothing
+    /// that this shows is part of the judgement.
+    fn others<'f>(
+        &mut self,
+        candidates: Vec<Candidate<'f>>,
+        tell: &mut impl FnMut(Told) -> Result<(), Failure>,
+    ) -> Result<Waiting<'f>, Failure> {
+        let Self { store, keys, logics, now_ms } = self;
+        let (keys, logics): (&Keys<'_>, &Logics<'_>) = (keys, logics);
+        let examine = |one: &Candidate<'_>| Examined::whole(one, keys, logics);
+        let settle = |write: &mut Write<'_>, one: &Candidate<'_>, examined: Examined| match settle(
+            write, keys, one, examined, *now_ms,
+        )? {
+            Settled::Accepted { fork, examined: Examined { processed: Some(processed), .. } } => {
+                finish(write, one, fork, &processed, *now_ms)
             }
-            process(write, keys, logics, &accepted, *now_ms, &mut told)?;
-            // A change without an entry is refused, so one without a decision is given up.
-            if any { Ok(()) } else { Err(nothing()) }
-        });
-        match decided {
-            Err(failure) if failure == nothing() => {}
-            other => {
-                other?;
-            }
-        }
-        told.into_iter().try_for_each(tell)?;
-        Ok(waiting)
+            settled => Ok(settled),
+        };
+        round(store, candidates, examine, settle, tell)
     }
 
     /// Keeps what still waits in quarantine, where the next call looks at it again.
     fn keep_waiting(
         &mut self,
-        waiting: Vec<(Checked, DecodeError)>,
+        waiting: Waiting<'_>,
         tell: &mut impl FnMut(Told) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let view = self.store.view();
         let mut new = Vec::new();
         for (one, error) in &waiting {
-            let before = view.quarantined(&sha256(&one.file.bytes))?;
+            let before = view.quarantined(one.file.sha256())?;
             if before != Some(error.code.to_string()) {
-                new.push((one, error));
+                new.push((&one.file, error));
             }
         }
         for group in new.chunks(GROUP) {
             self.store.write::<(), Failure>(|write| {
-                for (one, error) in group {
-                    let id = Some(one.id);
-                    quarantine(write, &one.file.bytes, id, error, self.now_ms)?;
+                for (file, error) in group {
+                    let id = Some(file.capsule().id());
+                    quarantine(write, file.bytes(), id, error, self.now_ms)?;
                 }
                 Ok(())
             })?;
         }
         waiting.into_iter().try_for_each(|(one, error)| {
             let fate = Fate::Waiting(error.code, error.to_string());
-            tell(Told::new(&one, fate))
+            tell(one.told(fate))
         })
     }
 }
 
-impl Told {
-    fn new(one: &Checked, fate: Fate) -> Self {
-        let sha256 = sha256(&one.file.bytes);
-        Self { name: one.file.name.clone(), sha256, id: Some(one.id), fate }
+/// Sorts by the claimed time, so that parents come before their children where authors are honest;
+/// the rest waits for its parents.
+fn in_time(mut candidates: Vec<Candidate<'_>>) -> Vec<Candidate<'_>> {
+    candidates.sort_by_key(|one| {
+        let meta = one.file.capsule().meta();
+        (meta.time_ms, meta.seq)
+    });
+    candidates
+}
+
+/// Examines candidates on all cores while `settle` decides about them in order, in changes of
+/// [`GROUP`]; returns what has to wait.
+fn round<'f>(
+    store: &mut Store,
+    candidates: Vec<Candidate<'f>>,
+    examine: impl Fn(&Candidate<'_>) -> Examined + Sync,
+    mut settle: impl FnMut(&mut Write<'_>, &Candidate<'_>, Examined) -> Result<Settled, Failure>,
+    tell: &mut impl FnMut(Told) -> Result<(), Failure>,
+) -> Result<Waiting<'f>, Failure> {
+    let count = candidates.len();
+    let mut waits = BTreeMap::new();
+    let work = |index: usize| examine(&candidates[index]);
+    batch::stream(count, jobs(), work, |results| {
+        while results.taken() < count {
+            interrupt::check()?;
+            let mut told = Vec::new();
+            let written = store.write::<(), Stop>(|write| {
+                let mut decided = false;
+                for _ in 0..GROUP.min(count - results.taken()) {
+                    // The one gap is that of Ctrl-C.
+                    let (index, examined) = results.next().ok_or_else(interrupt::failure)?;
+                    let one = &candidates[index];
+                    match settle(write, one, examined)? {
+                        Settled::Waits(error, examined) => {
+                            waits.insert(index, (error, examined));
+                        }
+                        Settled::Done(fate) => {
+                            decided |= fate != Fate::Held;
+                            told.push(one.told(fate));
+                        }
+                        Settled::Accepted { .. } => unreachable!("`finish` follows acceptance"),
+                    }
+                }
+                if decided { Ok(()) } else { Err(Stop::Nothing) }
+            });
+            match written {
+                Ok(()) | Err(Stop::Nothing) => {}
+                Err(Stop::Failed(failure)) => return Err(failure),
+            }
+            told.into_iter().try_for_each(&mut *tell)?;
+        }
+        Ok(())
+    })?;
+    let waiting = candidates.into_iter().enumerate().filter_map(|(index, mut one)| {
+        let (error, examined) = waits.remove(&index)?;
+        one.examined = Some(examined);
+        Some((one, error))
+    });
+    Ok(waiting.collect())
+}
+
+/// Judges a candidate and writes the decision.
+fn settle(
+    write: &mut Write<'_>,
+    keys: &Keys<'_>,
+    one: &Candidate<'_>,
+    examined: Examined,
+    now_ms: u64,
+) -> Result<Settled, Failure> {
+    let refuse = |write: &mut Write<'_>, id, error: DecodeError| {
+        quarantine(write, one.file.bytes(), id, &error, now_ms)?;
+        Ok(Settled::Done(Fate::Refused(error.code, error.to_string())))
+    };
+    let signatures = match &examined.signatures {
+        Ok(signatures) => signatures,
+        // A forged copy has the id of the true capsule, and nothing is said about that one.
+        Err(error) => return refuse(write, None, error.clone()),
+    };
+    match judge(&write.view(), keys, &one.file, signatures, now_ms)? {
+        Verdict::Held => Ok(Settled::Done(Fate::Held)),
+        Verdict::Wait(error) => Ok(Settled::Waits(error, examined)),
+        Verdict::Refuse(error) => refuse(write, Some(one.file.capsule().id()), error),
+        Verdict::Accept { fork } => {
+            accept(write, &one.file, now_ms)?;
+            Ok(Settled::Accepted { fork, examined })
+        }
     }
 }
 
-/// The failure that gives a transaction up in which nothing was decided; nobody sees it.
-fn nothing() -> Failure {
-    Failure::internal("nothing was decided", "report this as a bug")
+/// Writes what came of the payload of an accepted capsule.
+fn finish(
+    write: &mut Write<'_>,
+    one: &Candidate<'_>,
+    fork: bool,
+    processed: &Processed,
+    now_ms: u64,
+) -> Result<Settled, Failure> {
+    let logic = keep(write, one.file.capsule().id(), processed, now_ms)?;
+    Ok(Settled::Done(Fate::Accepted { fork, unread: processed.unread, logic }))
 }
 
 /// Tells whether a printed code is one of something that is missing.
 pub(crate) fn may_change(code: &str) -> bool {
     [ErrorCode::AncestorAbsent, ErrorCode::NotLookedAt].iter().any(|own| own.to_string() == code)
-}
-
-/// A file that is no capsule, or contradicts itself.
-type Refused = (File, DecodeError);
-
-/// Checks every file on all cores.
-fn check_all(files: Vec<File>) -> Result<(Vec<Checked>, Vec<Refused>), Failure> {
-    let mut results = Vec::with_capacity(files.len());
-    let told = batch::in_order(
-        files.len(),
-        jobs(),
-        |index| check(&files[index].bytes),
-        |_, found| {
-            results.push(found);
-            Ok::<(), Failure>(())
-        },
-    )?;
-    if told < files.len() {
-        return Err(interrupt::failure());
-    }
-    let (mut checked, mut refused) = (Vec::new(), Vec::new());
-    for (file, found) in files.into_iter().zip(results) {
-        match found {
-            Ok((id, meta, signatures)) => checked.push(Checked { file, id, meta, signatures }),
-            Err(error) => refused.push((file, error)),
-        }
-    }
-    Ok((checked, refused))
-}
-
-/// What is decided of a capsule.
-enum Verdict {
-    Accept { fork: bool },
-    Held,
-    Refuse(DecodeError),
-    Wait(DecodeError),
-}
-
-fn judge(
-    write: &Write<'_>,
-    keys: &Keys<'_>,
-    one: &Checked,
-    now_ms: u64,
-) -> Result<Verdict, Failure> {
-    let view = write.view();
-    if view.capsule(&one.id)?.is_some() {
-        return Ok(Verdict::Held);
-    }
-    let standing = stand(&view, keys, one, now_ms)?;
-    if let Some(error) = standing.refusal()
-        && guard!("cli.ingest.refusal", true)
-    {
-        return Ok(Verdict::Refuse(error.clone()));
-    }
-    if let Some(error) = standing.waiting()
-        && guard!("cli.ingest.waiting", true)
-    {
-        return Ok(Verdict::Wait(error.clone()));
-    }
-    Ok(Verdict::Accept { fork: standing.fork != kapsule_format::capsule::Finding::Pass })
-}
-
-fn stand(
-    view: &View<'_>,
-    keys: &Keys<'_>,
-    one: &Checked,
-    now_ms: u64,
-) -> Result<Standing, StoreError> {
-    let meta = &one.meta;
-    let channel = meta.channel.unwrap_or(ChannelId::of_genesis(one.id));
-    let keyring = keys.deciding(&channel, meta);
-    let mut parents: Vec<Held> = Vec::new();
-    for id in &meta.prev {
-        parents.extend(view.held(id)?);
-    }
-    let rivals = view.rivals(&channel, &meta.author.id(), meta.seq)?;
-    // Whoever signs the next keyring is known from the one before.
-    let signed = match keyring.filter(|_| meta.keyring.is_some()) {
-        Some(before) => {
-            let owners = before.keyring.owners.iter().flat_map(|owner| owner.keys());
-            let capsule = Capsule::decode(&one.file.bytes)?;
-            Some(capsule.signatures(owners))
-        }
-        None => None,
-    };
-    let around = Surroundings {
-        keyring,
-        parents: &parents,
-        rivals: &rivals,
-        identities: &[],
-        now_ms: Some(now_ms),
-    };
-    Ok(standing(meta, signed.as_ref().unwrap_or(&one.signatures), &around))
-}
-
-fn accept(write: &mut Write<'_>, one: &Checked, now_ms: u64) -> Result<u64, StoreError> {
-    let meta = &one.meta;
-    let channel = meta.channel.unwrap_or(ChannelId::of_genesis(one.id));
-    let entry = Entry::new(EntryKind::CapsuleAccepted, now_ms)
-        .subject("author", *meta.author.id().digest())
-        .subject("capsule", *one.id.digest())
-        .subject("channel", *channel.digest())
-        .subject("file", sha256(&one.file.bytes))
-        .datum("kind", meta.kind.clone())
-        .datum("seq", meta.seq.to_string());
-    write.append(entry)
-}
-
-/// Keeps a file that is not accepted, with the reason, and tells the log.
-fn quarantine(
-    write: &mut Write<'_>,
-    bytes: &[u8],
-    id: Option<CapsuleId>,
-    error: &DecodeError,
-    now_ms: u64,
-) -> Result<(), StoreError> {
-    let detail = cut(&plain(&error.to_string()), DETAIL);
-    let mut entry = Entry::new(EntryKind::CapsuleRefused, now_ms)
-        .subject("file", sha256(bytes))
-        .datum("detail", detail.clone())
-        .refused(error.code);
-    if let Some(id) = id {
-        entry = entry.subject("capsule", *id.digest());
-    }
-    let index = write.append(entry)?;
-    write.put_quarantine(bytes, error.code, &detail, index)
-}
-
-/// What came of the payload of one capsule.
-struct Processed {
-    unread: Option<ErrorCode>,
-    ran: Option<Result<logic::Ran, Failure>>,
-}
-
-/// Opens the payloads of accepted capsules on all cores, runs their logic, and writes the results.
-fn process(
-    write: &mut Write<'_>,
-    keys: &Keys<'_>,
-    logics: &Logics<'_>,
-    accepted: &[(Checked, bool)],
-    now_ms: u64,
-    told: &mut Vec<Told>,
-) -> Result<(), Failure> {
-    let work = |index: usize| process_one(keys, logics, &accepted[index].0);
-    let done = batch::in_order(accepted.len(), jobs(), work, |index, processed: Processed| {
-        let (one, fork) = &accepted[index];
-        let id = one.id;
-        if processed.unread.is_none() {
-            let entry = Entry::new(EntryKind::CapsuleDecrypted, now_ms);
-            write.append(entry.subject("capsule", *id.digest()))?;
-        }
-        let logic = match processed.ran {
-            None => None,
-            Some(Ok(ran)) => Some(Ok(keep(write, id, &ran, now_ms)?)),
-            Some(Err(failure)) if failure == interrupt::failure() => return Err(failure),
-            Some(Err(failure)) => {
-                let mut entry =
-                    Entry::new(EntryKind::PackageRefused, now_ms).subject("capsule", *id.digest());
-                if let Kind::Code(code) = failure.kind {
-                    entry = entry.refused(code);
-                }
-                write.append(entry)?;
-                Some(Err(failure.to_string()))
-            }
-        };
-        let fate = Fate::Accepted { fork: *fork, unread: processed.unread, logic };
-        told.push(Told::new(one, fate));
-        Ok(())
-    })?;
-    if done < accepted.len() {
-        return Err(interrupt::failure());
-    }
-    Ok(())
-}
-
-fn process_one(keys: &Keys<'_>, logics: &Logics<'_>, one: &Checked) -> Processed {
-    let opened = Capsule::decode(&one.file.bytes).and_then(|capsule| keys.open(&capsule));
-    match opened {
-        Ok(opened) => {
-            let ran = logics.run(&one.meta, &opened.bytes);
-            Processed { unread: None, ran }
-        }
-        Err(error) => Processed { unread: Some(error.code), ran: None },
-    }
-}
-
-/// Writes the result of a run, and returns how it ended.
-fn keep(
-    write: &mut Write<'_>,
-    capsule: CapsuleId,
-    ran: &logic::Ran,
-    now_ms: u64,
-) -> Result<String, StoreError> {
-    let entry = Entry::new(EntryKind::RunFinished, now_ms)
-        .subject("capsule", *capsule.digest())
-        .subject("output", sha256(&ran.output))
-        .subject("package", *ran.package.digest())
-        .datum("entry", ran.entry.clone())
-        .datum("fuel", ran.fuel.to_string())
-        .datum("outcome", ran.outcome.clone());
-    let index = write.append(entry)?;
-    let result = NewResult {
-        capsule,
-        package: ran.package,
-        entry_point: &ran.entry,
-        outcome: &ran.outcome,
-        fuel: ran.fuel,
-        output: &ran.output,
-    };
-    write.put_result(&result, index)?;
-    Ok(ran.outcome.clone())
 }
 
 /// Reads the keys of every channel of a store.
@@ -493,8 +455,7 @@ pub(crate) fn keys<'a>(store: &Store, personal: &'a Identities) -> Result<Keys<'
     let view = store.view();
     for row in view.of_kind(kapsule_format::capsule::kind::KEYRING)? {
         let file = view.file(&row.id)?;
-        let capsule = Capsule::decode(&file).map_err(StoreError::from)?;
-        keys.learn(&capsule.meta().clone(), &file);
+        keys.learn(&Capsule::decode(&file).map_err(StoreError::from)?);
     }
     Ok(keys)
 }

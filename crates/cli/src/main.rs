@@ -25,6 +25,7 @@ mod gather;
 mod grants;
 mod identities;
 mod ingest;
+mod intake;
 mod interrupt;
 mod keyimport;
 mod keystore;

@@ -151,6 +151,15 @@ pub(crate) fn verified<'b>(
     others: &[&PublicKey],
 ) -> Result<(Capsule<'b>, Signatures), DecodeError> {
     let capsule = Capsule::decode(bytes)?;
+    let signatures = check(&capsule, others)?;
+    Ok((capsule, signatures))
+}
+
+/// Checks what a capsule says of itself, and that its author signed it.
+pub(crate) fn check(
+    capsule: &Capsule<'_>,
+    others: &[&PublicKey],
+) -> Result<Signatures, DecodeError> {
     capsule.check_bound()?;
     capsule.meta().check_facts()?;
     let signatures = capsule.signatures(others.iter().copied());
@@ -161,5 +170,5 @@ pub(crate) fn verified<'b>(
     }
     signatures.check_own(&capsule.meta().author)?;
     capsule.check_links()?;
-    Ok((capsule, signatures))
+    Ok(signatures)
 }

@@ -3,17 +3,59 @@
 use std::path::Path;
 
 use kapsule_abi::ErrorCode;
-use kapsule_format::Digest;
-use kapsule_format::capsule::{CapsuleId, ChannelId, Held, Meta, kind};
+use kapsule_format::capsule::{Capsule, CapsuleId, ChannelId, Held, kind};
 use kapsule_format::hash::sha256;
 use kapsule_format::key::IdentityId;
 use kapsule_format::package::PackageId;
+use kapsule_format::{DecodeError, Digest};
 use rusqlite::{Connection, Params, Row, params};
 
 use crate::blobs;
 use crate::error::{StoreError, corrupt};
 use crate::log::{digest, from_sql, to_sql};
 use crate::open::{Store, Write};
+
+/// A capsule file that was taken apart and hashed, both once.
+#[derive(Clone, Debug)]
+pub struct CapsuleFile<'a> {
+    capsule: Capsule<'a>,
+    bytes: &'a [u8],
+    sha256: Digest,
+}
+
+impl<'a> CapsuleFile<'a> {
+    /// Takes a file apart.
+    ///
+    /// # Errors
+    /// As [`Capsule::decode`].
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        Ok(Self { capsule: Capsule::decode(bytes)?, bytes, sha256: sha256(bytes) })
+    }
+
+    /// Returns the capsule.
+    #[must_use]
+    pub const fn capsule(&self) -> &Capsule<'a> {
+        &self.capsule
+    }
+
+    /// Returns the file.
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Returns the SHA-256 of the file.
+    #[must_use]
+    pub const fn sha256(&self) -> &Digest {
+        &self.sha256
+    }
+
+    /// Returns its channel; that of a genesis is the one that it starts.
+    #[must_use]
+    pub fn channel(&self) -> ChannelId {
+        self.capsule.meta().channel.unwrap_or(ChannelId::of_genesis(self.capsule.id()))
+    }
+}
 
 /// A capsule as the store lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,18 +166,32 @@ impl Store {
 }
 
 impl View<'_> {
+    /// Gives each row to `read`.
+    pub(crate) fn each(
+        &self,
+        sql: &str,
+        values: impl Params,
+        mut read: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(values)?;
+        while let Some(row) = rows.next()? {
+            read(row)?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn list<T>(
         &self,
         sql: &str,
         values: impl Params,
         read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query(values)?;
         let mut list = Vec::new();
-        while let Some(row) = rows.next()? {
+        self.each(sql, values, |row| {
             list.push(read(row)?);
-        }
+            Ok(())
+        })?;
         Ok(list)
     }
 
@@ -200,13 +256,16 @@ impl View<'_> {
     /// # Errors
     /// Those of the database.
     pub fn held(&self, id: &CapsuleId) -> Result<Option<Held>, StoreError> {
-        let row = self.capsule(id)?;
-        Ok(row.map(|row| Held {
-            id: row.id,
-            channel: row.channel,
-            author: row.author,
-            seq: row.seq,
-        }))
+        let sql = "SELECT channel, author, seq FROM capsule WHERE id = ?1";
+        let read = |row: &Row<'_>| {
+            Ok(Held {
+                id: *id,
+                channel: ChannelId::of_genesis(CapsuleId::new(digest(row.get(0)?)?)),
+                author: IdentityId::new(digest(row.get(1)?)?),
+                seq: from_sql(row.get(2)?)?,
+            })
+        };
+        Ok(self.list(sql, [id.as_ref()], read)?.pop())
     }
 
     /// Returns the held capsules of an author with a number, of which two are a fork.
@@ -363,16 +422,15 @@ impl Write<'_> {
     ///
     /// # Errors
     /// E501 if it is held already, or the database refuses.
-    pub fn put_capsule(&mut self, meta: &Meta, file: &[u8], entry: u64) -> Result<(), StoreError> {
-        let (id, sha256) = (meta.id(), sha256(file));
-        let inline = self.inline(&sha256, file)?;
-        let channel = meta.channel.unwrap_or(ChannelId::of_genesis(id));
+    pub fn put_capsule(&mut self, file: &CapsuleFile<'_>, entry: u64) -> Result<(), StoreError> {
+        let (id, meta, sha256) = (file.capsule.id(), file.capsule.meta(), file.sha256);
+        let inline = self.inline(&sha256, file.bytes)?;
         let sql =
             "INSERT INTO capsule(id, channel, author, seq, kind, time_ms, epoch, file, sha256,
                    size, entry) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
         self.transaction.prepare_cached(sql)?.execute(params![
             id.as_ref(),
-            channel.as_ref(),
+            file.channel().as_ref(),
             meta.author.id().as_ref(),
             to_sql(meta.seq)?,
             meta.kind,
@@ -380,7 +438,7 @@ impl Write<'_> {
             to_sql(meta.epoch)?,
             inline,
             sha256.as_ref(),
-            to_sql(file.len() as u64)?,
+            to_sql(file.bytes.len() as u64)?,
             to_sql(entry)?,
         ])?;
         let sql = "INSERT INTO parent(child, parent) VALUES (?1, ?2)";

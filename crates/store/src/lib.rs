@@ -20,6 +20,7 @@
 //! | the log | `log`, `checkpoints` |
 //! | capsules, results, quarantine | `capsules` |
 //! | what packages make of many capsules, proposals | `views` |
+//! | parts of the graph for others | `graph` |
 //! | large values | `blobs` |
 //! | looking for damage | `check` |
 //!
@@ -32,12 +33,13 @@ mod capsules;
 mod check;
 mod checkpoints;
 mod error;
+mod graph;
 mod log;
 mod open;
 mod schema;
 mod views;
 
-pub use capsules::{CapsuleRow, NewResult, Quarantined, ResultRow, View};
+pub use capsules::{CapsuleFile, CapsuleRow, NewResult, Quarantined, ResultRow, View};
 pub use check::{Damage, Place};
 pub use checkpoints::CHECKPOINT_EVERY;
 pub use error::StoreError;

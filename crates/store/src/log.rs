@@ -50,20 +50,20 @@ pub(crate) fn append(
     chain: &mut Chain,
     entry: Entry,
 ) -> Result<u64, StoreError> {
-    let bytes = chain.link(entry)?;
+    let index = chain.size();
     let mut nodes = Vec::new();
-    let entry = chain.push_noting(&bytes, &mut |level, position, hash| {
+    let bytes = chain.append_noting(entry, &mut |level, position, hash| {
         nodes.push((level, position, *hash));
     })?;
-    let index = to_sql(entry.index)?;
     let sql = "INSERT INTO entry(idx, bytes, hash) VALUES (?1, ?2, ?3)";
-    connection.prepare_cached(sql)?.execute(params![index, bytes, chain.head().as_ref()])?;
+    let hash = chain.head().as_ref();
+    connection.prepare_cached(sql)?.execute(params![to_sql(index)?, bytes, hash])?;
     let sql = "INSERT INTO node(level, pos, hash) VALUES (?1, ?2, ?3)";
     let mut insert = connection.prepare_cached(sql)?;
     for (level, position, hash) in nodes {
         insert.execute(params![level, to_sql(position)?, hash.as_ref()])?;
     }
-    Ok(entry.index)
+    Ok(index)
 }
 
 pub(crate) fn set_head(connection: &Connection, chain: &Chain) -> Result<(), StoreError> {

@@ -2,9 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use kapsule_format::capsule::{Capsule, CapsuleId};
+use kapsule_format::capsule::CapsuleId;
 use kapsule_format::hash::sha256;
-use kapsule_store::{Store, StoreError};
+use kapsule_store::{CapsuleFile, Store, StoreError};
 use proptest::prelude::*;
 
 use crate::support::{Author, filled, open, put, refuse, vkey};
@@ -65,9 +65,8 @@ fn one_capsule_is_kept_once() {
     let (_, genesis) = Author::start();
     put(&mut store, &genesis);
     let before = store.head().unwrap();
-    let capsule = Capsule::decode(&genesis).unwrap();
-    let again =
-        store.write::<_, StoreError>(|write| write.put_capsule(capsule.meta(), &genesis, 0));
+    let file = CapsuleFile::decode(&genesis).unwrap();
+    let again = store.write::<_, StoreError>(|write| write.put_capsule(&file, 0));
     assert!(matches!(again, Err(StoreError::Database(_))));
     assert_eq!(store.head().unwrap(), before);
 }

@@ -3,6 +3,7 @@
 
 mod capsules;
 mod crash;
+mod exchange;
 mod log;
 mod support;
 mod tamper;

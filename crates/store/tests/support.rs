@@ -5,14 +5,16 @@ use std::path::Path;
 use kapsule_abi::ErrorCode;
 use kapsule_format::Digest;
 use kapsule_format::capsule::{
-    Body, Capsule, CapsuleId, ChannelId, Draft, Keyring, Post, content_type, kind,
+    Body, CapsuleId, ChannelId, Draft, Keyring, Post, content_type, kind,
 };
 use kapsule_format::encrypt::{Recipient, generate};
 use kapsule_format::hash::sha256;
 use kapsule_format::key::{Identity, SecretKey, Suite};
 use kapsule_format::log::{Entry, EntryKind, LogName, VerifierKey};
 use kapsule_format::package::PackageId;
-use kapsule_store::{NewResult, Opening, Store, StoreError, ViewRow, proposals_digest};
+use kapsule_store::{
+    CapsuleFile, NewResult, Opening, Store, StoreError, ViewRow, proposals_digest,
+};
 
 /// Key of the log.
 pub(crate) fn log_key() -> SecretKey {
@@ -30,6 +32,7 @@ pub(crate) fn vkey() -> VerifierKey {
 }
 
 /// A channel with one author.
+#[derive(Clone)]
 pub(crate) struct Author {
     secret: SecretKey,
     identity: Identity,
@@ -91,15 +94,15 @@ pub(crate) fn try_open(directory: &Path) -> Result<Store, StoreError> {
 
 /// Accepts a capsule.
 pub(crate) fn put(store: &mut Store, file: &[u8]) -> CapsuleId {
-    let capsule = Capsule::decode(file).unwrap();
-    let (id, meta) = (capsule.id(), capsule.meta());
+    let file = CapsuleFile::decode(file).unwrap();
+    let (id, meta) = (file.capsule().id(), file.capsule().meta());
     store
         .write::<_, StoreError>(|write| {
             let entry = Entry::new(EntryKind::CapsuleAccepted, 5)
                 .subject("capsule", *id.digest())
                 .subject("author", *meta.author.id().digest());
             let entry = write.append(entry)?;
-            write.put_capsule(meta, file, entry)
+            write.put_capsule(&file, entry)
         })
         .unwrap();
     id

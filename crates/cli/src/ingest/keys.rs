@@ -24,16 +24,15 @@ impl<'a> Keys<'a> {
 
     /// Notes the keyring of an accepted capsule, and its secret if it is for these people or for
     /// everybody.
-    pub(crate) fn learn(&mut self, meta: &Meta, file: &[u8]) {
+    pub(crate) fn learn(&mut self, capsule: &Capsule<'_>) {
+        let (id, meta) = (capsule.id(), capsule.meta());
         let Some(keyring) = &meta.keyring else { return };
-        let id = meta.id();
         let channel = meta.channel.unwrap_or(ChannelId::of_genesis(id));
         let place = (channel, keyring.epoch);
         let at = KeyringAt { id, keyring: keyring.clone() };
         self.keyrings.entry(place).or_default().push(at);
         let published = keyring.identity.as_ref().and_then(|text| Identities::decode(text).ok());
         let opened = || {
-            let capsule = Capsule::decode(file).ok()?;
             let opened = capsule.open(self.personal).ok()?;
             match opened.body {
                 Body::Keyring(epoch) => Identities::decode(&epoch.identity).ok(),

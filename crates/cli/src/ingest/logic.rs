@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kapsule_abi::{ErrorCode, guard};
 use kapsule_engine::{CapsuleMetadata, MemoryCapsule, MemoryHost};
-use kapsule_format::capsule::{Capsule, Meta};
+use kapsule_format::capsule::{Capsule, CapsuleId, Meta};
 use kapsule_format::closure::Closure;
 use kapsule_format::package::PackageId;
 use kapsule_format::policy::Policy;
@@ -21,9 +21,8 @@ use crate::opening::{self, Asked, Files, Opened, Verifier};
 pub(crate) struct Wanted(BTreeMap<PackageId, Option<Vec<u8>>>);
 
 impl Wanted {
-    /// Notes what a file asks for, if it is a capsule.
-    pub(crate) fn note(&mut self, dispatch: &Dispatch, bytes: &[u8]) {
-        let Ok(capsule) = Capsule::decode(bytes) else { return };
+    /// Notes what a capsule asks for.
+    pub(crate) fn note(&mut self, dispatch: &Dispatch, capsule: &Capsule<'_>) {
         let Some(target) = dispatch.target(capsule.meta()) else { return };
         let own = capsule.meta().logic.as_ref().is_some_and(|own| own.package == target.package);
         let embedded = capsule.logic().filter(|_| own).map(<[u8]>::to_vec);
@@ -130,6 +129,7 @@ pub(crate) struct Logics<'a> {
 }
 
 /// A run of the logic over one capsule.
+#[derive(Clone)]
 pub(crate) struct Ran {
     /// Package that ran.
     pub(crate) package: PackageId,
@@ -148,18 +148,23 @@ impl Logics<'_> {
     ///
     /// The input is the body; the time is the one that the author claims, and the seed the id, so
     /// that everybody gets the same result.
-    pub(crate) fn run(&self, meta: &Meta, body: &[u8]) -> Option<Result<Ran, Failure>> {
+    pub(crate) fn run(
+        &self,
+        id: CapsuleId,
+        meta: &Meta,
+        body: &[u8],
+    ) -> Option<Result<Ran, Failure>> {
         let target = self.dispatch.target(meta)?;
         if let Some(failure) = self.failed.get(&target.package) {
             return Some(Err(failure.clone()));
         }
         let (loaded, ready, policy) = self.ready.get(&target.package)?;
-        Some(run(meta, body, target, loaded, ready, policy))
+        Some(run((id, meta), body, target, loaded, ready, policy))
     }
 }
 
 fn run(
-    meta: &Meta,
+    (id, meta): (CapsuleId, &Meta),
     body: &[u8],
     target: Target,
     loaded: &Loaded<'_>,
@@ -198,7 +203,7 @@ fn run(
         input: body,
         policy,
         fuel: None,
-        seed: *meta.id().as_bytes(),
+        seed: *id.as_bytes(),
         engine: Engine::Auto,
         states: false,
     };

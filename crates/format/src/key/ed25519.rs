@@ -14,23 +14,39 @@ const ORDER: [u8; 32] = [
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
 ];
 
+/// The prime of the field, little-endian (RFC 8032 section 5.1).
+const PRIME: [u8; 32] = {
+    let mut prime = [0xff; 32];
+    (prime[0], prime[31]) = (0xed, 0x7f);
+    prime
+};
+
 /// Checks key bytes at import: length, point on the curve, canonical encoding, order.
+///
+/// The other form that a point can have, the sign of an x that is 0, belongs to points of small
+/// order alone.
 pub(super) fn import(bytes: &[u8]) -> Result<VerifyingKey, DecodeError> {
     let refuse = |detail: &str| DecodeError::new(ErrorCode::KeyInvalid, detail);
     let Ok(bytes) = <&[u8; KEY_BYTES]>::try_from(bytes) else {
         let detail = alloc::format!("ed25519 key has {} bytes, allowed {KEY_BYTES}", bytes.len());
         return Err(refuse(&detail));
     };
-    let key = VerifyingKey::from_bytes(bytes)
-        .map_err(|_| refuse("ed25519 key is not a point of the curve"))?;
-    let canonical = key.to_edwards().compress().to_bytes();
-    if guard!("format.key.canonical", canonical != *bytes) {
+    let key = decompress(bytes)?;
+    let mut y = *bytes;
+    y[31] &= 0x7f;
+    if guard!("format.key.canonical", !y.iter().rev().lt(PRIME.iter().rev())) {
         return Err(refuse("ed25519 key is not the canonical encoding of its point"));
     }
     if guard!("format.key.small_order", key.is_weak()) {
         return Err(refuse("ed25519 key is a point of small order"));
     }
     Ok(key)
+}
+
+fn decompress(bytes: &[u8; KEY_BYTES]) -> Result<VerifyingKey, DecodeError> {
+    VerifyingKey::from_bytes(bytes).map_err(|_| {
+        DecodeError::new(ErrorCode::KeyInvalid, "ed25519 key is not a point of the curve")
+    })
 }
 
 /// Checks the form of a signature: length, and S below the group order.
@@ -49,10 +65,12 @@ pub(super) fn signature_form(signature: &[u8]) -> Result<Signature, DecodeError>
 }
 
 /// Verifies with the equation without cofactor; refuses an R of small order or of another form.
+///
+/// The key has passed [`import`].
 pub(super) fn verify(key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), DecodeError> {
     let signature = signature_form(signature)?;
-    let key = import(key)?;
-    key.verify_strict(message, &signature).map_err(|_| {
+    let key = <&[u8; KEY_BYTES]>::try_from(key).expect("the length was checked at import");
+    decompress(key)?.verify_strict(message, &signature).map_err(|_| {
         let detail = "ed25519 signature does not verify with this key and message";
         DecodeError::new(ErrorCode::SignatureInvalid, detail)
     })

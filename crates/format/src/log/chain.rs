@@ -81,13 +81,33 @@ impl Chain {
             let detail = format!("entry {next} has the key epoch {found}, in force is {epoch}");
             return refuse(ErrorCode::EpochKeyOrder, detail);
         }
+        self.advance(entry.kind, bytes, note);
+        Ok(entry)
+    }
+
+    /// Appends a new entry, which gets its index, link and key epoch here, and reports nodes as
+    /// [`Chain::push_noting`]; returns its bytes.
+    ///
+    /// # Errors
+    /// As [`Entry::encode`].
+    pub fn append_noting(
+        &mut self,
+        entry: Entry,
+        note: &mut impl FnMut(u32, u64, &Digest),
+    ) -> Result<Vec<u8>, DecodeError> {
+        let kind = entry.kind;
+        let bytes = self.link(entry)?;
+        self.advance(kind, &bytes, note);
+        Ok(bytes)
+    }
+
+    fn advance(&mut self, kind: EntryKind, bytes: &[u8], note: &mut impl FnMut(u32, u64, &Digest)) {
         // A new key is announced under the old one.
-        if entry.kind == EntryKind::LogKey {
+        if kind == EntryKind::LogKey {
             self.key_epoch = self.key_epoch.saturating_add(1);
         }
         self.head = entry_hash(bytes);
         self.tree.push_noting(tree::leaf_hash(bytes), note);
-        Ok(entry)
     }
 
     /// Returns the name of the log.
