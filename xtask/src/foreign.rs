@@ -24,6 +24,11 @@ const PACKAGES: &[(&str, &str)] = &[
     ("securesystemslib>=1.3,<2", "securesystemslib"),
 ];
 
+/// Debian packages of the verifier of logs: Go, and the libraries of its checksum database.
+const GO_PACKAGES: &[&str] = &["golang-go", "golang-golang-x-mod-dev"];
+/// Where Debian puts them.
+const GO_LIBRARY: &str = "/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog";
+
 /// Runs every check.
 pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     if let Some(unknown) = args.first() {
@@ -40,6 +45,9 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     // Debian's age is asked too where it is at hand; the check says so where it is not.
     if !process::is_present(tree, "age", &["--version"]) && install(tree, &["age"]).is_err() {
         ui::line("age cannot be installed here; pyrage alone is asked");
+    }
+    if !process::is_present(tree, "go", &["version"]) || !Path::new(GO_LIBRARY).is_dir() {
+        install(tree, GO_PACKAGES)?;
     }
     let python = python(tree)?;
     let kapsule = process::built(tree, "kapsule")?;

@@ -86,6 +86,15 @@ const SOAKS: &[Soak] = &[
         run: proof_mutation,
     },
     Soak {
+        name: "crash",
+        about: "an ingest is killed at random moments, and the store is whole and goes on",
+        settings: &[
+            Setting { flag: "--rounds", variable: "KAPSULE_SOAK_ROUNDS", default: "1000" },
+            SEED,
+        ],
+        run: crash,
+    },
+    Soak {
         name: "guards",
         about: "every guard is switched off in turn, and the report is written",
         settings: &[],
@@ -101,6 +110,8 @@ const DIFFERENTIAL_REPORT: &str = "docs/reports/differential.md";
 const LOWER_REPORT: &str = "docs/reports/lower.md";
 /// Where the summary of the runs in the circuit's tables goes.
 const TRACE_REPORT: &str = "docs/reports/trace.md";
+/// Where the summary of the kills goes.
+const CRASH_REPORT: &str = "docs/reports/crash.md";
 /// Where that of the suite goes.
 const SUITE_REPORT: &str = "docs/reports/trace-suite.md";
 /// Where the summary of the proof's tables goes.
@@ -176,14 +187,30 @@ fn receipts(tree: &Tree, args: &[String]) -> Result<(), Failure> {
 
 /// Runs the soundness tests of the proof's tables with more of everything; they write the report.
 fn proof_mutation(tree: &Tree, args: &[String]) -> Result<(), Failure> {
-    let tests = ["test", "--release", "--locked", "--package", "kapsule-prover", "--test", "main"];
-    let mut command = process::cargo(tree, &tests);
-    command.args(["--", "soundness::"]);
+    rounds(tree, &["--package", "kapsule-prover"], "soundness::", args, MUTATION_REPORT)
+}
+
+/// Kills the command more often than the tests do; they write the report.
+fn crash(tree: &Tree, args: &[String]) -> Result<(), Failure> {
+    // The whole workspace is selected, so that the command is built as for the other tests.
+    rounds(tree, &["--workspace"], "crashes::", args, CRASH_REPORT)
+}
+
+/// Runs tests of a name for so many rounds, and has them write a report.
+fn rounds(
+    tree: &Tree,
+    packages: &[&str],
+    filter: &str,
+    args: &[String],
+    report: &str,
+) -> Result<(), Failure> {
+    let mut command = process::cargo(tree, &["test", "--release", "--locked"]);
+    command.args(packages).args(["--test", "main", "--", filter]);
     for (setting, value) in [("KAPSULE_SOAK_ROUNDS", &args[1]), ("KAPSULE_SOAK_SEED", &args[3])] {
         command.env(setting, value);
     }
     command.env("KAPSULE_SOAK_COMMIT", commit(tree)?);
-    process::run(command.env("KAPSULE_SOAK_REPORT", tree.path(MUTATION_REPORT)))
+    process::run(command.env("KAPSULE_SOAK_REPORT", tree.path(report)))
 }
 
 /// Returns the hash of the commit that reports name.

@@ -38,6 +38,7 @@ mod relay_filter;
 mod replay;
 mod run;
 mod sign;
+mod snapshot;
 mod trust;
 mod verify;
 mod verify_proof;
@@ -92,6 +93,8 @@ pub(crate) enum Command {
     Ledger(Box<ledger::Args>),
     Agent(Box<agent::Args>),
     #[command(subcommand)]
+    Snapshot(snapshot::Command),
+    #[command(subcommand)]
     Log(log::Command),
     Doctor(doctor::Args),
     Limits(limits::Args),
@@ -134,6 +137,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Trust(args) => trust::run(context, &args),
         Command::Ledger(args) => ledger::run(context, &args),
         Command::Agent(args) => agent::run(context, &args),
+        Command::Snapshot(command) => snapshot::run(context, &command),
         Command::Log(command) => log::run(context, &command),
         Command::Doctor(args) => doctor::run(context, &args),
         Command::Limits(args) => limits::run(context, &args),

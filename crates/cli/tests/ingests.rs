@@ -16,7 +16,8 @@ use crate::support::{Bench, HELLO};
 const START_MS: u64 = 1_700_000_000_000;
 
 /// Somebody who writes into a channel.
-struct Writer {
+#[derive(Clone)]
+pub(crate) struct Writer {
     secret: SecretKey,
     identity: Identity,
     channel: ChannelId,
@@ -71,7 +72,7 @@ impl Writer {
         sealed.sign([&self.secret]).unwrap()
     }
 
-    fn post(&mut self, text: &str) -> Vec<u8> {
+    pub(crate) fn post(&mut self, text: &str) -> Vec<u8> {
         let draft = self.draft(text);
         self.seal(draft)
     }
@@ -86,6 +87,7 @@ pub(crate) fn stage(bench: &Bench) {
     let signed = &bench.json(&["log", "checkpoint", "--key", "log", "-o", "checkpoint.txt"])[0];
     bench.write("log.vkey", signed["vkey"].as_str().unwrap());
     bench.ok(&["log", "export", "-o", "audit.klog"]);
+    bench.ok(&["snapshot", "export", "parts"]);
 }
 
 /// A folder `capsules` with a genesis and three posts, and the reader's secret in `reader`.
@@ -95,7 +97,8 @@ fn bench() -> (Bench, Writer) {
     (bench, writer)
 }
 
-fn fill(bench: &Bench) -> Writer {
+/// Makes the folder and the secret.
+pub(crate) fn fill(bench: &Bench) -> Writer {
     let (mut writer, reader, genesis) = channel(0x61);
     fs::create_dir(bench.path("capsules")).unwrap();
     bench.write("capsules/z-genesis.kapsule", genesis);
@@ -106,7 +109,8 @@ fn fill(bench: &Bench) -> Writer {
     writer
 }
 
-const INGEST: [&str; 4] = ["ingest", "capsules", "--identity", "reader"];
+/// Ingests the folder as the reader.
+pub(crate) const INGEST: [&str; 4] = ["ingest", "capsules", "--identity", "reader"];
 
 fn store(bench: &Bench) -> Store {
     Store::open_damaged(&bench.path("home/data")).unwrap()

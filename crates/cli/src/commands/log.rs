@@ -4,8 +4,9 @@ mod show;
 mod stats;
 pub(super) mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use data_encoding::BASE64;
 use kapsule_format::Digest;
 use kapsule_format::key::{Suite, Uses};
 use kapsule_format::klog;
@@ -73,20 +74,26 @@ pub(crate) struct CheckpointArgs {
 const PROVE_EXAMPLES: &str = "\
 Examples:
   kapsule log prove --index 0 --key log -o opened.tlog-proof
-  kapsule log prove --index 0 --key log --json";
+  kapsule log prove --index 0 --key log --json
+  kapsule log prove --since checkpoint.txt --key log";
 
-/// Proves that an entry stands in the log, as a C2SP proof with a checkpoint
+/// Proves that an entry stands in the log, or that the log only grew, as C2SP has it
 ///
 /// A checkpoint of the log as it stands is signed with it.
+/// An entry is proved by a `tlog-proof`; growth since a checkpoint by what a `tlog-witness` is sent:
+/// the old size, the hashes of the consistency proof, and the new checkpoint.
 #[derive(Debug, clap::Args)]
 #[command(after_help = PROVE_EXAMPLES)]
 pub(crate) struct ProveArgs {
     /// Index of the entry
-    #[arg(long, value_name = "N", required_unless_present = "subject")]
+    #[arg(long, value_name = "N", required_unless_present_any = ["subject", "since"])]
     index: Option<u64>,
     /// Digest of which the entry tells: the last one that does is proved
     #[arg(long, value_name = "HEX", conflicts_with = "index", value_parser = decode_digest)]
     subject: Option<Digest>,
+    /// File with an earlier checkpoint of this log
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["index", "subject"])]
+    since: Option<PathBuf>,
     /// Key of the log, made by `kapsule log key`
     #[arg(long, value_name = "NAME")]
     key: KeyName,
@@ -188,6 +195,9 @@ fn vkey(
 }
 
 fn prove(context: &Context, args: &ProveArgs) -> Done {
+    if let Some(since) = &args.since {
+        return prove_growth(context, args, since);
+    }
     let ui = &context.ui;
     let mut store = storing::open(context)?;
     let index = match (args.index, &args.subject) {
@@ -217,6 +227,35 @@ fn prove(context: &Context, args: &ProveArgs) -> Done {
             "index": index.to_string(),
             "proof": text,
             "vkey": vkey.to_string(),
+        }))?;
+    } else if args.output.is_none() {
+        ui.text(&text)?;
+    }
+    Ok(0)
+}
+
+/// Proves that the log begins with what an earlier checkpoint saw.
+fn prove_growth(context: &Context, args: &ProveArgs, since: &Path) -> Done {
+    let ui = &context.ui;
+    let mut store = storing::open(context)?;
+    let old = verify::read_note(since)?.checkpoint;
+    store.check_checkpoint(&old)?;
+    let secret = storing::log_key(context, &args.key, &args.passphrase)?;
+    let note = store.checkpoint(&secret)?;
+    let hashes: Vec<String> =
+        store.consistency(&old)?.iter().map(|hash| BASE64.encode(hash.as_ref())).collect();
+    let lines: String = hashes.iter().map(|hash| format!("{hash}\n")).collect();
+    let text = format!("old {}\n{lines}\n{}", old.size, note.encode());
+    if let Some(path) = &args.output {
+        files::write(ui, path, text.as_bytes())?;
+    }
+    if ui.json() {
+        ui.object(&json!({
+            "schema": "kapsule/log-growth/1",
+            "old": old.size.to_string(),
+            "size": note.checkpoint.size.to_string(),
+            "proof": text,
+            "vkey": vkey(&note.checkpoint.origin, &secret)?.to_string(),
         }))?;
     } else if args.output.is_none() {
         ui.text(&text)?;

@@ -169,7 +169,7 @@ pub(crate) fn read_vkey(text: &str) -> Result<VerifierKey, Failure> {
     })
 }
 
-fn read_note(path: &Path) -> Result<SignedCheckpoint, Failure> {
+pub(super) fn read_note(path: &Path) -> Result<SignedCheckpoint, Failure> {
     let bytes = files::read(path, "checkpoint", NOTE_BYTES_MAX as u64)?;
     SignedCheckpoint::decode(&bytes).map_err(|error| {
         let hint = "name a file that `kapsule log checkpoint -o` wrote";
