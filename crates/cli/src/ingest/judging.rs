@@ -2,9 +2,7 @@
 
 use kapsule_abi::guard;
 use kapsule_format::DecodeError;
-use kapsule_format::capsule::{
-    Capsule, CapsuleId, Finding, Held, Standing, Surroundings, standing,
-};
+use kapsule_format::capsule::{CapsuleId, Finding, Held, Standing, Surroundings, standing};
 use kapsule_format::envelope::Signatures;
 use kapsule_format::hash::sha256;
 use kapsule_format::log::{Entry, EntryKind};
