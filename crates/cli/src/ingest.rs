@@ -453,7 +453,7 @@ pub(crate) fn may_change(code: &str) -> bool {
 pub(crate) fn keys<'a>(store: &Store, personal: &'a Identities) -> Result<Keys<'a>, Failure> {
     let mut keys = Keys::new(personal);
     let view = store.view();
-    for row in view.of_kind(kapsule_format::capsule::kind::KEYRING)? {
+    for row in view.all_keyrings()? {
         let file = view.file(&row.id)?;
         keys.learn(&Capsule::decode(&file).map_err(StoreError::from)?);
     }

@@ -54,6 +54,8 @@ CREATE TABLE capsule(number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, channe
   entry INTEGER NOT NULL REFERENCES entry(idx)) STRICT;
 -- Two rows with the same three values are a fork; both stay.
 CREATE INDEX capsule_seq ON capsule(channel, author, seq);
+-- Keyrings are few, and every reader needs them all.
+CREATE INDEX capsule_keyring ON capsule(number) WHERE kind = 'keyring';
 CREATE INDEX capsule_time ON capsule(channel, time_ms, number);
 -- The arrows of the graph: `child` lists `parent` in its metadata, which need not be here.
 CREATE TABLE parent(child BLOB NOT NULL, parent BLOB NOT NULL, PRIMARY KEY(child, parent))

@@ -140,6 +140,17 @@ impl View<'_> {
         self.list(&sql, [], |row| Ok((view_row(row)?, from_sql(row.get(12)?)?)))
     }
 
+    /// Returns every keyring in the order in which they were accepted, without a look at other
+    /// capsules.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn all_keyrings(&self) -> Result<Vec<CapsuleRow>, StoreError> {
+        // The kind stands in the text, so that the index of keyrings is used.
+        let sql = format!("SELECT {CAPSULE} FROM capsule WHERE kind = 'keyring' ORDER BY number");
+        self.list(&sql, [], capsule_row)
+    }
+
     /// Returns the greatest number of a capsule, 0 where there is none.
     ///
     /// # Errors

@@ -56,6 +56,9 @@ fn what_came_is_told_by_kind_and_channel() {
     let after = view.accepted_after(before, 9).unwrap();
     let after: Vec<_> = after.into_iter().map(|(number, row)| (number, row.id)).collect();
     assert_eq!(after, [(before + 1, first), (before + 2, second)]);
+    let keyrings = view.all_keyrings().unwrap();
+    assert_eq!(keyrings, view.of_kind(kind::KEYRING).unwrap());
+    assert_eq!(keyrings.len(), 1);
     let identity = view.capsule(&second).unwrap().unwrap().author;
     assert_eq!(view.last_of(&author.channel, &identity).unwrap(), Some((2, second)));
     assert!(view.is_followed(&first).unwrap() && !view.is_followed(&second).unwrap());
