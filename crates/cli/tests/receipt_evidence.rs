@@ -1,7 +1,12 @@
 //! What others attach to a receipt: attestations of availability, log proofs, proofs of the run.
 
-use kapsule_format::receipt::Receipt;
+use kapsule_abi::{Outcome, Trap};
+use kapsule_format::container::{Container, Kind, Writer};
+use kapsule_format::envelope::Envelope;
+use kapsule_format::key::{Identity, SecretKey, Suite};
+use kapsule_format::receipt::{Claim, ProofItem, Receipt, SignatureName};
 use kapsule_format::verify::proof_items;
+use kapsule_proof::ProvenRun;
 use serde_json::Value;
 
 use crate::support::Bench;
@@ -200,9 +205,80 @@ fn a_promised_proof_is_made_later_and_verifies() {
     assert_eq!(report["facts"]["ignored"][0]["code"], "E304");
 }
 
+/// Writes a receipt with another claim under the signature of somebody, without package and bundle.
+fn forge(bench: &Bench, file: &str, change: fn(&mut Claim)) -> Claim {
+    let key = SecretKey::from_seed(Suite::Ed25519, &[0x42; 32]).unwrap();
+    let mut claim = Receipt::decode(&bench.read("bare.cap")).unwrap().claim().clone();
+    claim.issuer = Identity::try_from(key.public().clone()).unwrap();
+    change(&mut claim);
+    let mut writer = Writer::new(Kind::Receipt, claim.encode());
+    let name = SignatureName::of(key.public()).entry_name();
+    writer.push(name, Envelope::sign(&claim.signed_statement(), &key).encode());
+    bench.write(file, writer.finish().unwrap());
+    claim
+}
+
+#[test]
+fn a_proof_is_of_the_run_that_the_claim_says() {
+    let bench = scene();
+    let run = ["run", "hello.mod", "--input", "name.txt", "--receipt", "bare.cap", "--no-package"];
+    bench.ok(&[&run[..], &["--promise-proof", "--key", "alice", "-q"]].concat());
+    bench.ok(&["receipt", "prove", "bare.cap", "--dep", "hello.mod", "-o", "proved.cap"]);
+    let key =
+        proof_items(&Receipt::decode(&bench.read("proved.cap")).unwrap()).remove(0).1.unwrap();
+    let changes: [(fn(&mut Claim), _); 4] = [
+        (|claim| claim.exec.fuel_used -= 1, Some("E318")),
+        (|claim| claim.exec.outcome = Outcome::Trapped(Trap::Unreachable), Some("E319")),
+        (|claim| claim.exec.module = [7; 32].into(), Some("E314")),
+        (|_| (), None),
+    ];
+    for (change, code) in changes {
+        let statement = forge(&bench, "forged.cap", change).statement().hash();
+        let binding = statement.to_string();
+        let prove = ["prove", "hello.mod", "--input", "name.txt", "--binding", &binding];
+        bench.ok(&[&prove[..], &["-o", "forged.kproof", "-q"]].concat());
+        let proven = ProvenRun::decode(&bench.read("forged.kproof")).unwrap();
+        let (inputs, proof) = (*statement.digest(), proven.proof.encode());
+        let item = ProofItem { inputs, proof, ..key.clone() };
+        let forged = with_entry(&bench.read("forged.cap"), "proof/00.cbor", item.encode());
+        bench.write("forged.cap", forged);
+        let report = verify(&bench, "forged.cap", &["--dep", "hello.mod"]);
+        let expect = if code.is_some() { "fail" } else { "pass" };
+        assert_eq!(result(&report, "proof"), (expect, code), "{report}");
+    }
+    // Another bundle is set aside, and takes the proof nothing.
+    bench.write("other.txt", "Eve");
+    let run = ["run", "hello.mod", "--input", "other.txt", "--receipt", "other.cap", "-q"];
+    bench.ok(&[&run[..], &["--key", "alice"]].concat());
+    let other = bench.read("other.cap");
+    let bundle = Receipt::decode(&other).unwrap().bundle().unwrap().to_vec();
+    bench.write("proved.cap", with_entry(&bench.read("proved.cap"), "audit.bundle", bundle));
+    let report = verify(&bench, "proved.cap", &["--dep", "hello.mod"]);
+    assert_eq!(result(&report, "proof"), ("pass", None), "{report}");
+    assert_eq!(result(&report, "bundle"), ("not-done", Some("E206")));
+}
+
+#[test]
+fn a_policy_bounds_what_a_challenge_asks_for() {
+    let bench = scene();
+    bench.write("bare.cap", bench.read("hello.cap"));
+    forge(&bench, "large.cap", |claim| claim.bundle.as_mut().unwrap().size = 9 * 65_536);
+    let rules = "id = \"p\"\nversion = \"1\"\n[rules.da]\ndelta_ppm = 0\nepsilon_bits = 1\n\
+                 k_max = 8\nretries = 0\ntimeout_ms = 1\n";
+    bench.write("p.toml", rules);
+    bench.ok(&["policy", "receipt", "p.toml", "-o", "p.json"]);
+    let challenge = ["da", "challenge", "large.cap", "--key", "carol"];
+    let under = [&challenge[..], &["--receipt-policy", "p.json"]].concat();
+    bench.fails(&under, 20, "E004_LIMIT_EXCEEDED", "9 chunks, and the policy allows 8");
+    let object = &bench.json(&[&challenge[..], &["--delta-ppm", "0"]].concat())[0];
+    assert_eq!(object["asked"], "9");
+    forge(&bench, "large.cap", |claim| claim.bundle.as_mut().unwrap().size = 1_025 * 65_536);
+    let all = [&challenge[..], &["--delta-ppm", "0"]].concat();
+    bench.fails(&all, 20, "E004_LIMIT_EXCEEDED", "more than 1024 chunks");
+}
+
 /// Puts an attached entry into a receipt.
 fn with_entry(bytes: &[u8], name: &str, entry: Vec<u8>) -> Vec<u8> {
-    use kapsule_format::container::{Container, Kind, Writer};
     let container = Container::decode(bytes).unwrap();
     let mut writer = Writer::new(Kind::Receipt, container.index().to_vec());
     for old in container.entries().iter().skip(1).filter(|old| old.name != name) {

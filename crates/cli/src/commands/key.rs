@@ -68,7 +68,7 @@ pub(crate) enum Command {
     Import(ImportArgs),
     Export(ExportArgs),
     Recipient(super::recipient::Args),
-    Trust(super::key_trust::Args),
+    Trust(Box<super::key_trust::Args>),
 }
 
 /// Creates an identity from fresh random bytes

@@ -71,10 +71,10 @@ fn judge(
         let detail = "the module is encrypted, and proofs about it are not looked at";
         return Err(refuse(ErrorCode::NotLookedAt, detail));
     }
-    // A package from elsewhere is the one that the claim names.
-    let other = (package.capsule_hash(), exec.hash) != (claim.exec.capsule_hash, claim.exec.module);
-    if guard!("cli.proof.package", other) {
-        return Err(refuse(ErrorCode::ProofProgramMismatch, "the package is another one"));
+    // What a proof says of its module, the prover wrote: the module of the package has to be it.
+    if guard!("cli.proof.module", exec.hash != claim.exec.module) {
+        let detail = "the claim names another module than that of its package";
+        return Err(refuse(ErrorCode::ProofProgramMismatch, detail));
     }
     let file = ProofFile::decode(&item.proof)
         .map_err(|error| DecodeError::new(error.code(), error.to_string()))?;
@@ -84,7 +84,7 @@ fn judge(
         return Err(refuse(ErrorCode::VerifyingKeyUntrusted, detail));
     }
     let events = events(receipt)?;
-    check(claim, &key, file, events)
+    check(claim, &key, file, (events, *exec.hash.as_bytes()))
 }
 
 /// Derives the key of the module for the granted memory.
@@ -119,11 +119,11 @@ fn check(
     claim: &Claim,
     key: &Key,
     file: ProofFile,
-    events: Option<Vec<Event>>,
+    (events, module_hash): (Option<Vec<Event>>, [u8; 32]),
 ) -> Result<String, DecodeError> {
     let exec = &claim.exec;
     let expected = Expected {
-        module_hash: *exec.module.as_bytes(),
+        module_hash,
         policy_digest: *exec.effective_policy.as_bytes(),
         binding: *claim.statement().hash().as_bytes(),
         entry: &exec.entry,
