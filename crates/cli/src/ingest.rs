@@ -154,6 +154,9 @@ enum Settled {
     Waits(DecodeError, Examined),
 }
 
+/// A file that is no capsule, with the reason.
+type Refused<'f> = (&'f File, DecodeError);
+
 /// Candidates that wait, each with the reason.
 type Waiting<'f> = Vec<(Candidate<'f>, DecodeError)>;
 
@@ -226,7 +229,7 @@ impl Ingest<'_> {
         &self,
         looked: Vec<Looked<'f>>,
         tell: &mut impl FnMut(Told) -> Result<(), Failure>,
-    ) -> Result<(Vec<Candidate<'f>>, Vec<(&'f File, DecodeError)>), Failure> {
+    ) -> Result<(Vec<Candidate<'f>>, Vec<Refused<'f>>), Failure> {
         let view = self.store.view();
         let (mut candidates, mut refused) = (Vec::with_capacity(looked.len()), Vec::new());
         for Looked { file, found } in looked {
@@ -257,7 +260,7 @@ impl Ingest<'_> {
 
     fn refuse(
         &mut self,
-        refused: Vec<(&File, DecodeError)>,
+        refused: Vec<Refused<'_>>,
         tell: &mut impl FnMut(Told) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         for group in refused.chunks(GROUP) {
