@@ -47,7 +47,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Parameters of the proof: the faster or the smaller one, both with 100 bits that are proven
-    #[arg(long, value_name = "NAME", default_value = "kp100-fast", value_parser = proving::decode_params)]
+    #[arg(long, value_name = "NAME", default_value = "kp100-fast")]
+    #[arg(value_parser = proving::decode_params)]
     params: Params,
     /// What else the proof is bound to, 64 hex digits; zeros by default
     #[arg(long, value_name = "HEX", value_parser = proving::decode_binding)]
