@@ -3,12 +3,17 @@
 //! `cargo xtask soak proof-mutation` tries more of everything and writes the report.
 
 mod frames;
+mod implied;
+mod lies;
 mod matrix;
+mod polynomial;
 mod random;
 mod repair;
 mod report;
 mod runs;
 pub(crate) mod scene;
+mod situation;
+mod solver;
 mod survivors;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +27,7 @@ use p3_field::PrimeCharacteristicRing;
 
 use crate::chips::programs::{traps, values};
 use crate::programs::{FIB, job, key, run};
+use lies::{Effort, Subject};
 use matrix::{Findings, Kinds, Size, examine};
 pub(crate) use random::Random;
 use scene::Scene;
@@ -207,6 +213,7 @@ fn whatever_is_left_out_lets_a_lie_through_or_is_listed() {
     let cheats = cheats().filter(|cheat| cheat.refused_by.len() == 1);
     shown.extend(cheats.map(|cheat| cheat.refused_by[0].to_owned()));
     shown.extend(runs.iter().flat_map(runs::other_publics));
+    shown.extend(survivors::rows().into_keys());
     let listed: BTreeSet<String> = Survivors::read().unshown.into_keys().collect();
     let all: BTreeSet<String> = matrix().iter().flat_map(Findings::labels).collect();
     let missing: Vec<&String> = all.iter().filter(|label| !shown.contains(*label)).collect();
@@ -247,4 +254,76 @@ fn whole_runs_that_cheat_are_refused_for_the_reason_that_is_named() {
         }
     }
     assert_eq!(wrong, [""; 0]);
+}
+
+/// Returns every chip by the name of its table.
+fn subjects() -> BTreeMap<&'static str, Subject> {
+    Subject::all(&Table::all(&key(FIB, ParamSet::TEST).program))
+}
+
+/// Rows that do something else than the instruction that they take, found by solving the equations
+/// of the chip without one of them: that one alone refuses each.
+#[test]
+fn rows_that_lie_are_refused_by_the_one_thing_that_is_named() {
+    let subjects = subjects();
+    let mut wrong = Vec::new();
+    for (label, row) in survivors::rows() {
+        let table = label.split('.').next().expect("a table");
+        let subject = &subjects[table];
+        let (refused, differs) = subject.judge(&row);
+        let refused: Vec<String> = refused.iter().map(|item| item.label(table)).collect();
+        if refused != [label.clone()] || !differs {
+            wrong.push((label, refused, differs));
+        }
+    }
+    assert_eq!(wrong, []);
+}
+
+/// A constraint that is listed as implied fails only on rows that take and give nothing, or on rows
+/// that other values mend without a change of what they say.
+#[test]
+fn what_is_implied_follows_from_what_is_named() {
+    let subjects = subjects();
+    let mut wrong = Vec::new();
+    for (label, implied) in Survivors::read().implied {
+        let (table, number) = label.split_once('.').expect("a label");
+        let polynomials = subjects[table].polynomials();
+        let number = number.parse().expect("a constraint");
+        let (others, degree) = (&implied.others, implied.degree);
+        let follows = match implied.instead.is_empty() {
+            true => implied::is_idle_where_it_fails(polynomials, number, others, degree),
+            false => implied::is_mended(polynomials, number, others, degree, &implied.instead),
+        };
+        if !follows {
+            wrong.push(label);
+        }
+    }
+    assert_eq!(wrong, [""; 0]);
+}
+
+/// The soak looks for rows of which nothing is known yet, and writes those that it finds.
+#[test]
+fn rows_are_solved_for_what_is_left_out() {
+    let Some(only) = std::env::var_os("KAPSULE_SOAK_SOLVE") else { return };
+    let only = only.into_string().expect("a prefix");
+    let subjects = subjects();
+    let mut rows = survivors::rows();
+    let open = Survivors::read().unshown.into_iter();
+    let open = open.filter(|(_, reason)| reason.starts_with("Open"));
+    let labels = open.map(|(label, _)| label);
+    let labels = labels.filter(|label| label.starts_with(&only) && !rows.contains_key(label));
+    for label in labels.collect::<Vec<String>>() {
+        let (table, item) = label.split_once('.').expect("a label");
+        let Some(subject) = subjects.get(table) else { continue };
+        let item = match item.strip_prefix('I') {
+            Some(number) => scene::Item::Interaction(number.parse().expect("a number")),
+            None => scene::Item::Constraint(item.parse().expect("a number")),
+        };
+        let situations = 30 * size().rounds;
+        let effort = Effort { seed: size().seed, situations, searches: 40 };
+        if let Some(found) = subject.lie(Some(item), effort) {
+            rows.insert(label, found);
+            survivors::write_rows(&rows);
+        }
+    }
 }

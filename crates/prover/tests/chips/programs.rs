@@ -307,6 +307,11 @@ fn run<K: Keeper>(name: &'static str, program: LProgram, fuel: u64, mut keeper: 
     Built { name, program, tables, publics }
 }
 
+/// Returns the tables of a run of a program without words, from its first instruction.
+pub(crate) fn tables(program: &LProgram) -> Vec<(Table, Trace)> {
+    run("a program", program.clone(), u64::MAX, Log::default()).tables
+}
+
 /// Returns one run of everything that does not end a run.
 pub(crate) fn values() -> Built {
     let mut author = Author::new();

@@ -1,14 +1,18 @@
 //! Whole runs that cheat where rows are related: the transcript, the boundary of memory, and what
 //! ties a run to its statement.
 
-use kapsule_proof::Compression;
+use kapsule_lower::isa::Op;
+use kapsule_proof::chips::{jump, movc};
 use kapsule_proof::field::{F, element, limbs};
 use kapsule_proof::machine::Kind;
 use kapsule_proof::tables::{absorb, boundary, connector};
+use kapsule_proof::{Compression, ParamSet};
 use p3_field::{Field, PrimeCharacteristicRing, PrimeField32};
 
 use super::Run;
-use super::runs::{Cheat, half, second_life, words, writes};
+use super::runs::{CELL, Cheat, half, second_life, since, words, writes};
+use crate::chips::programs::written;
+use crate::programs::{FIB, job, key};
 
 /// Returns a cheat on a run without words.
 const fn on_writes(
@@ -73,6 +77,18 @@ pub(super) const CHEATS: &[Cheat] = &[
         |run| padded(run, |two| two.word[3] = F::ONE),
         &["ABSORB.7"],
     ),
+    Cheat {
+        name: "a second run beside the first",
+        run: idle,
+        change: second_run,
+        refused_by: &["CONNECTOR.1"],
+    },
+    Cheat {
+        name: "another cost of what the fuel did not cover",
+        run: starved,
+        change: |run| run.state(|public| public.oof_cost += F::ONE),
+        refused_by: &["CONNECTOR.I4"],
+    },
     on_words("half a block in the middle", half_a_block, &["ABSORB.9"]),
     on_words("a digest that goes on as another: 0", broken_digest::<0>, &["ABSORB.16"]),
     on_words("a digest that goes on as another: 1", broken_digest::<1>, &["ABSORB.17"]),
@@ -271,4 +287,82 @@ fn around(run: &mut Run, low: fn(u32) -> F) {
     // Whatever came behind the cell comes again nowhere, so the way ends with it.
     rows.push(second);
     run.set_boundary(rows);
+}
+
+/// A run that writes a cell, waits for two instructions, and reads the cell.
+fn idle() -> Run {
+    let nop = (Op::Nop, [0, 0], 0);
+    let text = [(Op::Const, [CELL, 0], 1), nop, nop, (Op::Mov, [CELL + 1, CELL], 0)];
+    let built = written("a write, a wait and a read", &text);
+    Run { program: built.program, publics: built.publics, tables: built.tables }
+}
+
+/// A run whose fuel ends at an instruction.
+fn starved() -> Run {
+    let key = key(FIB, ParamSet::TEST);
+    let witness = crate::programs::run(&key, &job("run", 200));
+    Run { program: key.program.clone(), publics: witness.publics, tables: witness.tables }
+}
+
+/// The second row of `CONNECTOR` starts a run in the middle of the program, in a frame one cell
+/// lower, whose move puts zero into the cell that the first run is about to read.
+fn second_run(run: &mut Run) {
+    let moves: Vec<movc::Row<F>> = run.rows("MOVC");
+    let place = moves.iter().position(|row| row.selectors[1] == F::ONE).expect("a move");
+    let (honest, cell) = (moves[place], moves[place].source);
+    let jumps: Vec<jump::Row<F>> = run.rows("JUMP");
+    let waits: Vec<usize> =
+        (0..jumps.len()).filter(|row| jumps[*row].selectors[1] == F::ONE).collect();
+    let frame = honest.state.fp - F::ONE;
+    let mut state = jumps[waits[0]].state;
+    (state.fp, state.ts, state.fuel) = (frame, F::ONE, F::ZERO);
+    let start = [state.pc, frame, state.pages];
+
+    let free = jumps.iter().rposition(|row| row.selectors != [F::ZERO; 3]).expect("jumps") + 1;
+    for (step, wait) in waits.into_iter().enumerate() {
+        let row = jump::Row { state, ..jumps[wait] };
+        run.edit("JUMP", free + step, |free| *free = row);
+        (state.pc, state.ts) = (state.pc + F::ONE, state.ts + F::ONE);
+        state.fuel += row.cost;
+    }
+    let (read, write) = (state.ts, state.ts + F::ONE);
+    let last = moves.iter().rposition(|row| row.selectors != [F::ZERO; 4]).expect("moves");
+    let other = movc::Row {
+        state,
+        source: cell - F::ONE,
+        target: cell,
+        value: limbs(0),
+        read: since(read, F::ZERO),
+        old: limbs(1),
+        write: since(write, moves[0].state.ts + F::ONE),
+        ..honest
+    };
+    run.edit("MOVC", last + 1, |row| *row = other);
+    run.edit("MOVC", place, |row: &mut movc::Row<F>| {
+        (row.value, row.read) = (limbs(0), since(row.state.ts, write));
+    });
+
+    let mut cells: Vec<boundary::Row<F>> = run.rows("BOUNDARY");
+    for row in &mut cells {
+        if [cell, honest.target].contains(&row.addr) {
+            row.last = limbs(0);
+        }
+    }
+    let number = cells.iter().position(|row| row.addr == cell).expect("the cell");
+    let below = boundary::Row { addr: cell - F::ONE, ts: read, ..cells[number] };
+    let addr_low = below.addr.as_canonical_u32() & 0x3fff;
+    cells.insert(number, boundary::Row { addr_low: element(addr_low), ..below });
+    run.set_boundary(cells);
+
+    let end = write + F::ONE;
+    let rows: Vec<connector::Row<F>> = run.rows("CONNECTOR");
+    let mut second = rows[0];
+    second.public.start = start;
+    second.public.end = [state.pc + F::ONE, frame, state.pages];
+    (second.public.ts, second.public.fuel_static) = (end, state.fuel + other.operands.cost);
+    second.fuel = since(end, F::ZERO);
+    run.edit("CONNECTOR", 1, |row| *row = second);
+    run.edit("CONNECTOR", 0, |row: &mut connector::Row<F>| {
+        row.fuel = since(row.public.ts, end);
+    });
 }

@@ -66,11 +66,31 @@ fn text(found: &[Findings], survivors: &Survivors, size: Size, commit: &str) -> 
             one.gives.len()
         );
     }
+    summary(&mut text, found, survivors);
     text.push_str("\n## Columns that may be anything on some rows\n");
     reasons(&mut text, &survivors.free);
     text.push_str("\n## Not shown\n");
     reasons(&mut text, &survivors.unshown);
     text
+}
+
+/// Says how each deletion stands, all runs together.
+fn summary(text: &mut String, found: &[Findings], survivors: &Survivors) {
+    let all = found.iter().map(|findings| findings.items.len()).sum::<usize>();
+    let open = survivors.unshown.values().filter(|reason| reason.starts_with("Open")).count();
+    let reasons = survivors.unshown.len() - open;
+    let _ = write!(
+        text,
+        "\nOf {all} things that were left out, {} have a lie that only they refuse: {} a changed row \
+         of `lies.txt`, {} a row of `rows.txt` that was found by solving the other equations, and \
+         the rest a whole run that cheats or another public value.\n\
+         {reasons} have a reason why nothing follows, {} of which a test checks by algebra, and \
+         {open} are open.\n",
+        all - survivors.unshown.len(),
+        survivors::lies().len(),
+        survivors::rows().len(),
+        survivors.implied.len(),
+    );
 }
 
 fn reasons(text: &mut String, reasons: &Reasons) {

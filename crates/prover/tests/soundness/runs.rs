@@ -157,12 +157,12 @@ impl Run {
 }
 
 /// Returns the columns of an access at `time` to a cell that was accessed at `previous`.
-fn since(time: F, previous: F) -> Access<F> {
+pub(super) fn since(time: F, previous: F) -> Access<F> {
     let gap = (time - F::ONE - previous).as_canonical_u32();
     Access { previous, gap: element(gap & 0x3fff) }
 }
 
-const CELL: u32 = 7;
+pub(super) const CELL: u32 = 7;
 
 /// A run that writes 1 and then 2 to one cell and then reads it.
 pub(super) fn writes() -> Run {

@@ -9,6 +9,7 @@ use kapsule_proof::field::{F, element};
 use toml::de::{DeTable, DeValue};
 
 use super::matrix::{Findings, Lie};
+use super::situation::{Written, parse, text};
 
 /// Returns the path of a list.
 fn path(name: &str) -> PathBuf {
@@ -23,11 +24,7 @@ pub(crate) fn lies() -> Vec<(String, Lie)> {
         let mut words = line.split(' ');
         let label = words.next().expect("a label").to_owned();
         let origin = [(); 2].map(|()| words.next().map(number).expect("a place"));
-        let cells = words.map(|word| {
-            let (cell, value) = word.split_once(':').expect("cell:value");
-            (number(cell), element(value.parse().expect("an element")))
-        });
-        (label, Lie { origin, cells: cells.collect() })
+        (label, Lie { origin, cells: words.map(cell).collect() })
     };
     text.lines().map(lie).collect()
 }
@@ -54,8 +51,57 @@ pub(crate) fn write_lies(found: &[Findings]) {
     std::fs::write(path("lies.txt"), text).expect("the list can be written");
 }
 
+/// A row that lies: the instructions of its situation and the cells that are not zero.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LyingRow {
+    pub(crate) text: Vec<Written>,
+    pub(crate) cells: Vec<(usize, F)>,
+}
+
+/// Reads the rows that lie: labels with the row that only they refuse.
+pub(crate) fn rows() -> BTreeMap<String, LyingRow> {
+    let text = std::fs::read_to_string(path("rows.txt")).expect("the list is there");
+    let row = |line: &str| {
+        let parts: Vec<&str> = line.split(" | ").collect();
+        let cells = parts[2].split(' ').map(cell).collect();
+        (parts[0].to_owned(), LyingRow { text: parse(parts[1]), cells })
+    };
+    text.lines().map(row).collect()
+}
+
+/// Writes the rows that lie.
+pub(crate) fn write_rows(rows: &BTreeMap<String, LyingRow>) {
+    let mut list = String::new();
+    for (label, row) in rows {
+        let _ = write!(list, "{label} | {} |", text(&row.text));
+        for (cell, value) in &row.cells {
+            let value: F = *value;
+            let _ = write!(list, " {cell}:{value}");
+        }
+        list.push('\n');
+    }
+    std::fs::write(path("rows.txt"), list).expect("the list can be written");
+}
+
+/// Reads a cell: its column and its value.
+fn cell(word: &str) -> (usize, F) {
+    let (cell, value) = word.split_once(':').expect("cell:value");
+    (cell.parse().expect("a number"), element(value.parse().expect("an element")))
+}
+
 /// Labels with the reason of their entry.
 pub(crate) type Reasons = BTreeMap<String, String>;
+
+/// Why nothing follows if a constraint is left out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Implied {
+    /// Numbers of the constraints that it follows from.
+    pub(crate) others: Vec<usize>,
+    /// Greatest degree of the products that add up to it.
+    pub(crate) degree: usize,
+    /// Columns and what they are set to in a row on which it fails, if that mends the row.
+    pub(crate) instead: BTreeMap<String, String>,
+}
 
 /// What the list says.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +110,8 @@ pub(crate) struct Survivors {
     pub(crate) free: Reasons,
     /// Constraints and interactions of which no lie is known that they alone refuse.
     pub(crate) unshown: Reasons,
+    /// Those of them of which it is checked that nothing follows if they are left out.
+    pub(crate) implied: BTreeMap<String, Implied>,
 }
 
 impl Survivors {
@@ -88,6 +136,33 @@ impl Survivors {
             }
             reasons
         };
-        Self { free: entries("free"), unshown: entries("unshown") }
+        Self { free: entries("free"), unshown: entries("unshown"), implied: implied(&table) }
     }
+}
+
+/// Reads which labels are implied by which others of their table; where they are listed together,
+/// each is implied by the rest.
+fn implied(table: &DeTable<'_>) -> BTreeMap<String, Implied> {
+    let mut implied = BTreeMap::new();
+    let list = table.get("unshown").and_then(|value| value.get_ref().as_array());
+    for entry in list.expect("a list of entries") {
+        let field = |name: &str| entry.get_ref().get(name).map(|value| value.get_ref());
+        let text = |value: &DeValue<'_>| value.as_str().expect("a text").to_owned();
+        let Some(by) = field("implied_by").and_then(DeValue::as_array) else { continue };
+        let number = |value: &str| value.parse::<usize>().expect("a number");
+        let others: Vec<usize> = by.iter().map(|one| number(&text(one.get_ref()))).collect();
+        let degree = field("degree").map_or(4, |value| number(&text(value)));
+        let columns = field("instead").and_then(DeValue::as_table);
+        let columns = columns.into_iter().flatten();
+        let instead: BTreeMap<String, String> = columns
+            .map(|(name, value)| (name.get_ref().to_string(), text(value.get_ref())))
+            .collect();
+        for label in field("labels").and_then(DeValue::as_array).expect("labels") {
+            let label = text(label.get_ref());
+            let own = label.split_once('.').map(|(_, own)| number(own));
+            let others = others.iter().copied().filter(|other| Some(*other) != own).collect();
+            implied.insert(label, Implied { others, degree, instead: instead.clone() });
+        }
+    }
+    implied
 }

@@ -1,0 +1,193 @@
+//! Constraints that follow from others, by linear algebra over their products with monomials.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kapsule_proof::field::F;
+use p3_field::{Field, PrimeCharacteristicRing};
+
+use super::polynomial::{Monomial, Polynomial, Polynomials};
+use super::scene::is_lookup;
+
+/// Returns whether a row on which this constraint alone fails takes and gives nothing: its product
+/// with every count of a message that is taken or given is a combination of the others.
+///
+/// Queries of such a row ask fixed tables and change nothing.
+pub(crate) fn is_idle_where_it_fails(
+    polynomials: &Polynomials,
+    constraint: usize,
+    others: &[usize],
+    degree: usize,
+) -> bool {
+    let target = &polynomials.constraints[constraint];
+    let generators: Vec<&Polynomial> =
+        others.iter().map(|other| &polynomials.constraints[*other]).collect();
+    let spoken = polynomials.interactions.iter().filter(|one| !is_lookup(&one.bus));
+    let mut counts: Vec<&Polynomial> = spoken.map(|one| &one.count).collect();
+    counts.dedup();
+    let sums = Sums::new(&generators, degree);
+    counts.iter().all(|count| sums.has(&target.times(count)))
+}
+
+/// Returns whether a row on which this constraint alone fails can be changed so that it holds, and
+/// every other one still does, and every message is what it was: `instead` names columns and the
+/// columns whose sum they become, or `cleared` if they become 0 where the constraint, a product
+/// with them, says so.
+pub(crate) fn is_mended(
+    polynomials: &Polynomials,
+    constraint: usize,
+    others: &[usize],
+    degree: usize,
+    instead: &BTreeMap<String, String>,
+) -> bool {
+    let names = polynomials.table.column_names();
+    let column = |name: &str| {
+        let found = names.iter().position(|known| known.trim_start_matches('.') == name);
+        found.unwrap_or_else(|| panic!("{} has no column {name}", polynomials.table.name()))
+    };
+    let mut values = BTreeMap::new();
+    for (name, sum) in instead {
+        let value = match &sum[..] {
+            "cleared" => {
+                let product = &polynomials.constraints[constraint];
+                Polynomial::column(column(name)).add(product, -F::ONE)
+            }
+            sum => sum
+                .split(' ')
+                .filter(|word| !word.is_empty())
+                .fold(Polynomial::default(), |total, word| {
+                    total.add(&Polynomial::column(column(word)), F::ONE)
+                }),
+        };
+        values.insert(column(name), value);
+    }
+    let generators: Vec<&Polynomial> =
+        others.iter().map(|other| &polynomials.constraints[*other]).collect();
+    let sums = Sums::new(&generators, degree);
+    let vanishes = |target: &Polynomial| sums.has(target);
+    let change = |one: &Polynomial| one.with(&values).add(one, -F::ONE);
+    let holds = polynomials.constraints.iter().enumerate().all(|(number, one)| {
+        match number == constraint {
+            true => vanishes(&one.with(&values)),
+            false => vanishes(&change(one)),
+        }
+    });
+    let said = polynomials.interactions.iter().all(|sent| {
+        let fields = sent.fields.iter().map(|field| change(field).times(&sent.count));
+        vanishes(&change(&sent.count)) && fields.collect::<Vec<_>>().iter().all(vanishes)
+    });
+    holds && said
+}
+
+/// Sums of products of some constraints with monomials of at most a degree.
+struct Sums {
+    /// Columns of which a constraint says that they are 0 or 1; their powers count as themselves.
+    flags: BTreeSet<usize>,
+    /// Columns of the other constraints.
+    columns: BTreeSet<usize>,
+    /// Rows in echelon form, by their greatest monomial, whose coefficient is 1.
+    echelon: BTreeMap<Monomial, Polynomial>,
+}
+
+impl Sums {
+    fn new(generators: &[&Polynomial], degree: usize) -> Self {
+        let flags: BTreeSet<usize> = generators.iter().filter_map(|one| one.boolean()).collect();
+        let others = generators.iter().filter(|one| one.boolean().is_none());
+        let others: Vec<Polynomial> = others.map(|one| flat(one, &flags)).collect();
+        let columns: BTreeSet<usize> = others.iter().flat_map(Polynomial::columns).collect();
+        let mut sums = Self { flags, columns, echelon: BTreeMap::new() };
+        let columns: Vec<usize> = sums.columns.iter().copied().collect();
+        for generator in others {
+            let own = generator.0.keys().map(Vec::len).max().unwrap_or_default();
+            for monomial in monomials(&columns, &sums.flags, degree.saturating_sub(own)) {
+                let factor = Polynomial([(monomial, F::ONE)].into());
+                let product = flat(&generator.times(&factor), &sums.flags);
+                let rest = reduced(product, &sums.echelon);
+                let Some((lead, coefficient)) = rest.0.last_key_value() else { continue };
+                let (lead, inverse) = (lead.clone(), coefficient.inverse());
+                sums.echelon.insert(lead, Polynomial::default().add(&rest, inverse));
+            }
+        }
+        sums
+    }
+
+    /// Returns whether a polynomial is such a sum, for each product of columns that the constraints
+    /// do not have.
+    fn has(&self, target: &Polynomial) -> bool {
+        let mut parts = BTreeMap::<Monomial, Polynomial>::new();
+        for (monomial, coefficient) in &flat(target, &self.flags).0 {
+            let (own, foreign) =
+                monomial.iter().partition::<Monomial, _>(|column| self.columns.contains(column));
+            parts.entry(foreign).or_default().0.insert(own, *coefficient);
+        }
+        parts.into_values().all(|part| reduced(part, &self.echelon).0.is_empty())
+    }
+}
+
+/// Takes flags, which are 0 or 1, for their powers.
+fn flat(polynomial: &Polynomial, flags: &BTreeSet<usize>) -> Polynomial {
+    polynomial.0.iter().fold(Polynomial::default(), |sum, (monomial, coefficient)| {
+        let mut monomial = monomial.clone();
+        let mut last = None;
+        monomial.retain(|column| {
+            let again = last == Some(*column) && flags.contains(column);
+            last = Some(*column);
+            !again
+        });
+        sum.add(&Polynomial([(monomial, F::ONE)].into()), *coefficient)
+    })
+}
+
+/// Takes away every leading monomial that a row of the echelon form has.
+fn reduced(mut rest: Polynomial, echelon: &BTreeMap<Monomial, Polynomial>) -> Polynomial {
+    let mut kept = Polynomial::default();
+    while let Some((lead, coefficient)) = rest.0.pop_last() {
+        match echelon.get(&lead) {
+            Some(row) => {
+                rest.0.insert(lead, coefficient);
+                rest = rest.add(row, -coefficient);
+            }
+            None => {
+                kept.0.insert(lead, coefficient);
+            }
+        }
+    }
+    kept
+}
+
+/// Returns every monomial in these columns up to a degree, flags once at most.
+fn monomials(columns: &[usize], flags: &BTreeSet<usize>, degree: usize) -> Vec<Monomial> {
+    let mut all = vec![Monomial::new()];
+    let mut last = all.clone();
+    for _ in 0..degree {
+        let longer = |one: &Monomial| -> Vec<Monomial> {
+            let fits = |column: &&usize| match one.last() {
+                Some(least) if flags.contains(least) => *column > least,
+                Some(least) => *column >= least,
+                None => true,
+            };
+            let next = columns.iter().filter(fits);
+            next.map(|column| [&one[..], &[*column]].concat()).collect()
+        };
+        last = last.iter().flat_map(longer).collect();
+        all.extend(last.iter().cloned());
+    }
+    all
+}
+
+#[test]
+fn a_combination_is_told_from_what_is_none() {
+    let column = Polynomial::column;
+    let minus = |one: Polynomial, other: &Polynomial| one.add(other, -F::ONE);
+    let boolean = |one: &Polynomial| minus(one.times(one), one);
+    let (x, y) = (column(0), column(1));
+    let sum = x.clone().add(&y, F::ONE);
+    // x y = 0 where x, y and x + y are 0 or 1; that y is, is not said by the others.
+    let (one, two, both) = (boolean(&x), boolean(&y), boolean(&sum));
+    let generators = [&one, &two, &both];
+    let sums = Sums::new(&generators, 4);
+    assert!(sums.has(&x.times(&y)));
+    assert!(sums.has(&x.times(&y).times(&column(2))));
+    assert!(!sums.has(&x) && !sums.has(&column(2)));
+    assert!(!Sums::new(&[&one, &both], 4).has(&two));
+    assert_eq!(boolean(&x).boolean(), Some(0));
+}
