@@ -24,7 +24,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("securesystemslib>=1.3,<2", "securesystemslib"),
 ];
 
-/// Debian packages of the verifier of logs: Go, and the libraries of its checksum database.
+/// Debian packages of the verifier of logs: Go, and the libraries of its module log.
 const GO_PACKAGES: &[&str] = &["golang-go", "golang-golang-x-mod-dev"];
 /// Where Debian puts them.
 const GO_LIBRARY: &str = "/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog";

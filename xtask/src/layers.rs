@@ -126,7 +126,19 @@ const PURE_USES: &[(&str, &[&str])] = &[
         ],
     ),
     ("wasi", &["wasm-encoder", "wasmparser"]),
-    ("engine", &["+wasmtime", "blake3", "sha2", "sha3", "thiserror", "wasmi"]),
+    (
+        "engine",
+        &[
+            "+wasm-encoder",
+            "+wasmparser",
+            "+wasmtime",
+            "blake3",
+            "sha2",
+            "sha3",
+            "thiserror",
+            "wasmi",
+        ],
+    ),
 ];
 
 /// Manifests of workspaces that hold guest modules.

@@ -423,9 +423,8 @@ pub(crate) fn check_kind(kind: &str, session: &Session<'_>) -> Result<(), Failur
 /// Says how to choose a package for a kind.
 fn no_rule(kind: &str) -> Failure {
     let module = STANDARD.iter().find(|(own, _)| *own == kind).map_or("a package", |(_, one)| one);
-    let hint = format!(
-        "choose one, such as the standard module {module}: `kapsule dispatch set {kind} {module}.mod`"
-    );
+    let set = format!("`kapsule dispatch set {kind} {module}.mod`");
+    let hint = format!("choose one, such as the standard module {module}: {set}");
     Failure::usage(format!("no package processes all capsules of kind {kind} together"), hint)
 }
 

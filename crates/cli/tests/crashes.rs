@@ -2,8 +2,8 @@
 //!
 //! `cargo xtask soak crash` asks for more rounds with `KAPSULE_SOAK_ROUNDS`, from
 //! `KAPSULE_SOAK_SEED`, and has `KAPSULE_SOAK_REPORT` written.
-//! SIGKILL loses nothing that was written, so the write-ahead log that a kill leaves is cut as well,
-//! at ends of frames and inside them, as a loss of power would.
+//! SIGKILL loses nothing that was written, so the write-ahead log that a kill leaves is cut as
+//! well, at ends of frames and inside them, as a loss of power would.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

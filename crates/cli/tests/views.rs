@@ -201,8 +201,8 @@ fn a_ledger_applies_what_its_owners_signed() {
     bench.ok(&["dispatch", "set", "ledger", "transfer.mod", "--settings", "opening.csv"]);
     let transfer = |from: &str, to: &str, amount: &str, nonce: u64| {
         format!(
-            "asset = \"coin\"\n[[transfer]]\nfrom = \"{from}\"\nto = \"{to}\"\namount = \"{amount}\"\n\
-             nonce = {nonce}\n"
+            "asset = \"coin\"\n[[transfer]]\nfrom = \"{from}\"\nto = \"{to}\"\n\
+             amount = \"{amount}\"\nnonce = {nonce}\n"
         )
     };
     let two = "2000000000000000000";

@@ -80,10 +80,11 @@ fn statement() -> impl Strategy<Value = String> {
 
 /// Returns everything that a module leaves behind.
 fn seen(backend: Backend, wasm: &[u8], args: &[RawValue]) -> (Vec<RawValue>, RawValue, Vec<u8>) {
-    let mut instance = RawModule::compile(wasm, backend).unwrap().instantiate(&[]).unwrap();
-    let results = instance.call("run", args).unwrap();
-    let global = instance.global("g").unwrap();
-    (results, global, instance.memory("m").unwrap()[..128].to_vec())
+    let module = RawModule::compile(wasm, backend).expect("a module");
+    let mut instance = module.instantiate(&[]).expect("there are no imports");
+    let results = instance.call("run", args).expect("nothing in it traps");
+    let global = instance.global("g").expect("it is exported");
+    (results, global, instance.memory("m").expect("it is exported")[..128].to_vec())
 }
 
 proptest! {

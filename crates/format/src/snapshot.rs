@@ -236,8 +236,8 @@ impl<'a> Snapshot<'a> {
 /// does not matter.
 ///
 /// # Errors
-/// E008 for no capsule; E004 for more than a snapshot holds; E510 for two files of one capsule; else
-/// as [`Snapshot::decode`] and [`Capsule::decode`].
+/// E008 for no capsule; E004 for more than a snapshot holds; E510 for two files of one capsule;
+/// else as [`Snapshot::decode`] and [`Capsule::decode`].
 pub fn write<'f, 's>(
     channel: ChannelId,
     files: impl IntoIterator<Item = &'f [u8]>,

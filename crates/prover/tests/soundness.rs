@@ -301,7 +301,8 @@ fn what_is_implied_follows_from_what_is_named() {
     assert_eq!(wrong, [""; 0]);
 }
 
-/// The soak looks for rows of which nothing is known yet, and writes those that it finds.
+/// With `KAPSULE_SOAK_SOLVE=PREFIX`, looks for rows of which nothing is known yet, and writes those
+/// that it finds.
 #[test]
 fn rows_are_solved_for_what_is_left_out() {
     let Some(only) = std::env::var_os("KAPSULE_SOAK_SOLVE") else { return };

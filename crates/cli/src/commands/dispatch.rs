@@ -31,9 +31,9 @@ The package is copied to the package directory and named by its hash, so another
 changes nothing. Whenever it is used it is verified as for `kapsule run`, by the trust file and the
 acceptance file of the home.
 
-A package with scope `all` is given all capsules of the store together, when `kapsule feed`, `trust`,
-`ledger` or `agent` asks; that is what the standard modules take. One with scope `capsule` is run by
-`kapsule ingest` for each capsule of the kind.";
+A package with scope `all` is given all capsules of the store together, when `kapsule feed`,
+`trust`, `ledger` or `agent` asks; that is what the standard modules take. One with scope `capsule`
+is run by `kapsule ingest` for each capsule of the kind.";
 const LIST_EXAMPLES: &str = "\
 Examples:
   kapsule dispatch list

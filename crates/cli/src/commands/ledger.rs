@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::feed;
 use crate::cli::Context;
+use crate::convert::Name;
 use crate::convert::ledger::Account;
 use crate::error::{Done, Failure};
 use crate::gather::Item;
@@ -54,7 +55,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     for account in &accounts {
         let name = account.name.to_string();
         if ui.json() {
-            let balance = |(asset, amount): &(crate::convert::Name, u64)| json!({ "asset": asset.to_string(), "balance_millionths": amount.to_string() });
+            let balance = |(asset, amount): &(Name, u64)| {
+                let (asset, amount) = (asset.to_string(), amount.to_string());
+                json!({ "asset": asset, "balance_millionths": amount })
+            };
             ui.object(&json!({
                 "schema": "kapsule/account/1",
                 "account": name,

@@ -80,8 +80,8 @@ Examples:
 /// Proves that an entry stands in the log, or that the log only grew, as C2SP has it
 ///
 /// A checkpoint of the log as it stands is signed with it.
-/// An entry is proved by a `tlog-proof`; growth since a checkpoint by what a `tlog-witness` is sent:
-/// the old size, the hashes of the consistency proof, and the new checkpoint.
+/// An entry is proved by a `tlog-proof`; growth since a checkpoint by what a `tlog-witness` is
+/// sent: the old size, the hashes of the consistency proof, and the new checkpoint.
 #[derive(Debug, clap::Args)]
 #[command(after_help = PROVE_EXAMPLES)]
 pub(crate) struct ProveArgs {

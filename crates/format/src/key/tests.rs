@@ -120,11 +120,13 @@ fn weak_keys_are_told_apart_by_what_is_wrong() {
     let detail = |hex: &str| {
         PublicKey::new(Suite::Ed25519, &decode_hex::<32>(hex).unwrap()).unwrap_err().detail
     };
-    // The identity in its canonical form, and with a needless sign bit.
+    // The identity in its canonical form, with a needless sign bit, and with y as p + 1.
     let identity = format!("01{}", "00".repeat(31));
     let signed = format!("01{}80", "00".repeat(30));
+    let above = format!("ee{}7f", "ff".repeat(30));
     assert!(detail(&identity).contains("small order"));
-    assert!(detail(&signed).contains("not the canonical encoding"));
+    assert!(detail(&signed).contains("small order"));
+    assert!(detail(&above).contains("not the canonical encoding"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::polynomial::Polynomials;
 use super::random::Random;
 use super::scene::Item;
 use super::situation::{self, Situation};
-use super::solver::{Row, Task};
+use super::solver::{Row, Search};
 use super::survivors::LyingRow;
 use crate::chips::programs::tables;
 
@@ -65,8 +65,8 @@ impl Subject {
                 continue;
             };
             let honest = self.honest(&situation);
-            let task = Task::new(&self.polynomials, &situation, honest.as_deref(), left_out);
-            let mut searches = (0..effort.searches).map(|_| task.lie(PATIENCE, &mut random));
+            let search = Search::new(&self.polynomials, &situation, honest.as_deref(), left_out);
+            let mut searches = (0..effort.searches).map(|_| search.lie(PATIENCE, &mut random));
             if let Some(row) = searches.find_map(|row| row) {
                 return Some(LyingRow { cells: cells(&row), text: situation.text });
             }

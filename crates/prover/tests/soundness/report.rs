@@ -81,9 +81,9 @@ fn summary(text: &mut String, found: &[Findings], survivors: &Survivors) {
     let reasons = survivors.unshown.len() - open;
     let _ = write!(
         text,
-        "\nOf {all} things that were left out, {} have a lie that only they refuse: {} a changed row \
-         of `lies.txt`, {} a row of `rows.txt` that was found by solving the other equations, and \
-         the rest a whole run that cheats or another public value.\n\
+        "\nOf {all} things that were left out, {} have a lie that only they refuse: {} a changed \
+         row of `lies.txt`, {} a row of `rows.txt` that was found by solving the other equations, \
+         and the rest a whole run that cheats or another public value.\n\
          {reasons} have a reason why nothing follows, {} of which a test checks by algebra, and \
          {open} are open.\n",
         all - survivors.unshown.len(),

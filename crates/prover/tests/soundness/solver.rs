@@ -20,7 +20,7 @@ use crate::provided::fixed;
 pub(crate) type Row = Vec<F>;
 
 /// The equations of one situation.
-pub(crate) struct Task<'a> {
+pub(crate) struct Search<'a> {
     polynomials: &'a Polynomials,
     situation: &'a Situation,
     left_out: Option<Item>,
@@ -65,7 +65,7 @@ struct No;
 /// Cells with at most so many values are tried one after another.
 const FEW: usize = 4096;
 
-impl<'a> Task<'a> {
+impl<'a> Search<'a> {
     pub(crate) fn new(
         polynomials: &'a Polynomials,
         situation: &'a Situation,

@@ -11,6 +11,11 @@ use kapsule_format::snapshot::{self, Snapshot};
 use super::{Channel, key};
 use crate::receipts::vectors::Vector;
 
+/// The index of a snapshot by key.
+type Members = Vec<(u64, Value)>;
+/// The capsules of a snapshot by name.
+type Entries = Vec<(String, Vec<u8>)>;
+
 /// Returns every vector of the group.
 #[must_use]
 pub fn all() -> Vec<Vector> {
@@ -70,19 +75,19 @@ impl Sample {
     }
 
     /// The whole with another index.
-    fn with_index(&self, change: impl FnOnce(&mut Vec<(u64, Value)>)) -> Vec<u8> {
+    fn with_index(&self, change: impl FnOnce(&mut Members)) -> Vec<u8> {
         self.changed(change, |_| ())
     }
 
     /// The whole with other entries.
-    fn with_entries(&self, change: impl FnOnce(&mut Vec<(String, Vec<u8>)>)) -> Vec<u8> {
+    fn with_entries(&self, change: impl FnOnce(&mut Entries)) -> Vec<u8> {
         self.changed(|_| (), change)
     }
 
     fn changed(
         &self,
-        index: impl FnOnce(&mut Vec<(u64, Value)>),
-        entries: impl FnOnce(&mut Vec<(String, Vec<u8>)>),
+        index: impl FnOnce(&mut Members),
+        entries: impl FnOnce(&mut Entries),
     ) -> Vec<u8> {
         let whole = self.whole();
         let container = Container::decode(&whole).expect("it was just written");
@@ -109,7 +114,7 @@ fn id(file: &[u8]) -> CapsuleId {
     Capsule::decode(file).expect("a sample is well formed").id()
 }
 
-fn set(members: &mut Vec<(u64, Value)>, key: u64, value: Value) {
+fn set(members: &mut Members, key: u64, value: Value) {
     members.retain(|(own, _)| *own != key);
     members.push((key, value));
 }
@@ -123,7 +128,7 @@ fn bound(name: &str) -> Value {
 
 fn accepted(sample: &Sample) -> Vec<Vector> {
     let Sample { channel, posts } = sample;
-    let bound = |members: &mut Vec<(u64, Value)>| set(members, 15, bound("x/note"));
+    let bound = |members: &mut Members| set(members, 15, bound("x/note"));
     let secret = key(Suite::Ed25519, 1);
     let cases: [(&str, &str, Vec<u8>); 8] = [
         ("genesis", "a channel of which nothing was said", sample.write(&[&channel.genesis], &[])),
@@ -168,10 +173,10 @@ fn of_index(sample: &Sample) -> Vec<Vector> {
         let Some((_, Value::Array(counted))) = found else { panic!("key 3 is counted") };
         counted[1].clone()
     };
-    let case = |name, why, expect, change: &dyn Fn(&mut Vec<(u64, Value)>)| {
+    let case = |name, why, expect, change: &dyn Fn(&mut Members)| {
         vector(name, why, expect, sample.with_index(change))
     };
-    let count = |members: &mut Vec<(u64, Value)>, count: u64| {
+    let count = |members: &mut Members, count: u64| {
         let root = root(members);
         set(members, 3, Value::array([count.into(), root]));
     };
@@ -231,7 +236,7 @@ fn of_entries(sample: &Sample) -> Vec<Vector> {
     let place = |entries: &[(String, Vec<u8>)], id| {
         entries.iter().position(|(own, _)| *own == name(id)).expect("it is there")
     };
-    let case = |name, why, expect, change: &dyn Fn(&mut Vec<(String, Vec<u8>)>)| {
+    let case = |name, why, expect, change: &dyn Fn(&mut Entries)| {
         vector(name, why, expect, sample.with_entries(change))
     };
     let posts = sample.posts.each_ref().map(|file| id(file));
