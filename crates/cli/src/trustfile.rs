@@ -71,15 +71,8 @@ impl Change {
         self.roles.dedup();
         for (name, identity) in self.listed {
             trust.keys.retain(|known| known.identity != identity);
-            trust.keys.push(TrustedKey {
-                identity,
-                name,
-                not_after: 0,
-                not_before: 0,
-                packages: self.packages.clone(),
-                roles: self.roles.clone(),
-                extensions: Default::default(),
-            });
+            let known = TrustedKey::new(identity, &name, self.roles.clone());
+            trust.keys.push(TrustedKey { packages: self.packages.clone(), ..known });
         }
         trust.keys.sort_by_key(|known| known.identity.id());
         for identity in self.revoked {

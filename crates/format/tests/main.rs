@@ -23,6 +23,8 @@ mod receipt_evidence;
 #[cfg(test)]
 mod receipt_rules;
 #[cfg(test)]
+mod receipt_scene;
+#[cfg(test)]
 mod storage;
 #[cfg(test)]
 mod syntaxes;

@@ -13,7 +13,7 @@ use kapsule_format::trust::{self, Role};
 use kapsule_format::verify::{CheckName, CheckResult, Level, ProofFinding, Report, SamplingFact};
 use kapsule_format::{DecodeError, tree};
 
-use crate::receipt_rules::{Scene, identity, key, trusted};
+use crate::receipt_scene::{Scene, identity, key, trusted};
 
 const ORIGIN: &str = "example.org/log";
 const PASS: CheckResult = CheckResult::Pass;

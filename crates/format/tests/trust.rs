@@ -227,15 +227,9 @@ fn by(keys: &[&SecretKey], version: &str) -> Package {
 }
 
 fn trusting(key: &SecretKey) -> Trust {
-    let entry = TrustedKey {
-        identity: Identity::try_from(key.public().clone()).unwrap(),
-        name: "k".into(),
-        not_after: 9_000,
-        not_before: 1_000,
-        packages: vec!["*".into()],
-        roles: vec![kapsule_format::trust::Role::Author],
-        extensions: Default::default(),
-    };
+    let identity = Identity::try_from(key.public().clone()).unwrap();
+    let entry = TrustedKey::new(identity, "k", vec![kapsule_format::trust::Role::Author]);
+    let entry = TrustedKey { not_after: 9_000, not_before: 1_000, ..entry };
     Trust { keys: vec![entry], ..first(&[&Keeper::plain(11)], 1) }
 }
 

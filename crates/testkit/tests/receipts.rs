@@ -147,15 +147,7 @@ fn three_fields_are_no_receipt() {
 /// Verifies with a trust file that lists the key of the samples as issuer.
 fn trusted_report(bytes: &[u8]) -> verify::Report {
     let identity = Identity::try_from(receipts::key().public().clone()).unwrap();
-    let entry = TrustedKey {
-        identity: identity.clone(),
-        name: "samples".into(),
-        not_after: 0,
-        not_before: 0,
-        packages: vec!["*".into()],
-        roles: vec![Role::Issuer],
-        extensions: Default::default(),
-    };
+    let entry = TrustedKey::new(identity.clone(), "samples", vec![Role::Issuer]);
     let trust = Trust { keys: vec![entry], ..Trust::first(vec![identity]) };
     let options =
         Options { insecure_dev: true, required: Level::PolicyEnforced, ..Options::default() };

@@ -9,7 +9,7 @@ use kapsule_format::key::{SecretKey, Suite};
 use kapsule_format::snapshot::{self, Snapshot};
 
 use super::{Channel, key};
-use crate::receipts::vectors::Vector;
+use crate::receipts::vectors::{self, Vector};
 
 /// The index of a snapshot by key.
 type Members = Vec<(u64, Value)>;
@@ -27,15 +27,7 @@ pub fn all() -> Vec<Vector> {
 }
 
 fn vector(name: &str, why: &'static str, expect: &str, bytes: Vec<u8>) -> Vector {
-    Vector {
-        group: "snapshot",
-        name: name.to_owned(),
-        why,
-        expect: expect.to_owned(),
-        check: None,
-        more: String::new(),
-        bytes,
-    }
+    vectors::vector("snapshot", name, why, expect, bytes)
 }
 
 /// What an accepted snapshot prints.

@@ -9,7 +9,7 @@ mod refused;
 mod standing;
 
 use super::{Channel, EPOCH_KEY, MEMBER_KEY};
-use crate::receipts::vectors::Vector;
+use crate::receipts::vectors::{self, Vector};
 
 /// Returns every vector of the group.
 #[must_use]
@@ -26,15 +26,7 @@ pub fn all() -> Vec<Vector> {
 }
 
 fn vector(name: &str, why: &'static str, expect: &str, bytes: Vec<u8>) -> Vector {
-    Vector {
-        group: "capsule",
-        name: name.to_owned(),
-        why,
-        expect: expect.to_owned(),
-        check: None,
-        more: String::new(),
-        bytes,
-    }
+    vectors::vector("capsule", name, why, expect, bytes)
 }
 
 /// Adds what a reader holds, as lines of the head.

@@ -72,15 +72,7 @@ fn policy() -> ReceiptPolicy {
 }
 
 fn trusted(key: &SecretKey, role: Role) -> TrustedKey {
-    TrustedKey {
-        identity: identity(key),
-        name: "k".into(),
-        not_after: 0,
-        not_before: 0,
-        packages: vec!["*".into()],
-        roles: vec![role],
-        extensions: Default::default(),
-    }
+    TrustedKey::new(identity(key), "k", vec![role])
 }
 
 /// Issues the receipt of a run under the policy, with its bundle.

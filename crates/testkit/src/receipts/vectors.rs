@@ -96,7 +96,8 @@ fn stripped(base: &[u8]) -> Vector {
     vector("receipt", "claim-alone", why, &print(&claim), bytes)
 }
 
-fn vector(
+/// Makes a vector of what most have.
+pub(crate) fn vector(
     group: &'static str,
     name: &str,
     why: &'static str,
