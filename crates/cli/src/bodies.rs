@@ -1,10 +1,12 @@
 //! Bodies of capsules, from text and TOML files.
 
 use kapsule_abi::ErrorCode;
+use kapsule_format::DecodeError;
 use kapsule_format::capsule::{
     Agent, Body, CapsuleId, Comment, Edge, Label, Ledger, Param, Post, Transfer, TrustBody, kind,
 };
 use kapsule_format::key::IdentityId;
+use kapsule_format::manifest::Amount;
 use serde::Deserialize;
 
 use crate::error::Failure;
@@ -64,7 +66,7 @@ struct LedgerFile {
 struct TransferRow {
     from: String,
     to: String,
-    /// Text, since TOML has no integer that is large enough.
+    /// Units, such as `10` or `0.5`; text, since TOML has no number that is exact enough.
     amount: String,
     nonce: u64,
 }
@@ -145,11 +147,10 @@ fn agent(file: AgentFile) -> Body {
 
 fn ledger(file: LedgerFile) -> Result<Body, Failure> {
     let transfer = |row: TransferRow| -> Result<Transfer, Failure> {
-        let amount = row.amount.parse().map_err(|error| {
-            refuse(format!("amount {:?}: {error}; allowed is a count of 10^-18 units", row.amount))
-        })?;
+        let amount: Amount =
+            row.amount.parse().map_err(|error: DecodeError| refuse(error.detail))?;
         let (from, to) = (identity(&row.from)?, identity(&row.to)?);
-        Ok(Transfer { from, to, amount, nonce: row.nonce })
+        Ok(Transfer { from, to, amount: amount.units(), nonce: row.nonce })
     };
     let transfers = file.transfer.into_iter().map(transfer).collect::<Result<_, _>>()?;
     Ok(Body::Ledger(Ledger { asset: file.asset, transfers, extensions: Vec::new() }))

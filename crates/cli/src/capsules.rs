@@ -9,6 +9,7 @@ use kapsule_format::container::{Entry, Kind, is_kind};
 use kapsule_format::encrypt::Identities;
 use kapsule_format::hash::encode_hex;
 use kapsule_format::key::{Identity, Uses};
+use kapsule_format::manifest::Amount;
 use kapsule_format::verify::{CheckName, CheckResult, Report};
 use serde_json::{Value, json};
 
@@ -381,7 +382,7 @@ fn opened_text(opened: &Opened) -> String {
         Body::Ledger(ledger) => {
             let asset = plain(&ledger.asset);
             let line = |transfer: &kapsule_format::capsule::Transfer| {
-                let (from, to, amount) = (transfer.from, transfer.to, transfer.amount);
+                let (from, to, amount) = (transfer.from, transfer.to, Amount::new(transfer.amount));
                 format!("  {from} to {to}: {amount} {asset}\n")
             };
             ledger.transfers.iter().map(line).collect()

@@ -14,6 +14,7 @@ use kapsule_format::DecodeError;
 use kapsule_format::capsule::{Body, Capsule, CapsuleId, Edge, Label, Transfer};
 use kapsule_format::cbor::{self, Value};
 use kapsule_format::key::IdentityId;
+use kapsule_format::manifest::Amount;
 
 use crate::convert::{VERSION, hn};
 
@@ -198,7 +199,8 @@ pub(crate) fn agent_events(items: &[Item]) -> Value {
 fn transaction(item: &Item, asset: &str, transfer: &Transfer) -> Result<Value, String> {
     let amount = transfer.amount / LEDGER_STEP;
     if !transfer.amount.is_multiple_of(LEDGER_STEP) {
-        return Err(format!("{} is no multiple of 10^12, the smallest amount", transfer.amount));
+        let amount = Amount::new(transfer.amount);
+        return Err(format!("{amount} is no multiple of 0.000001, the smallest amount"));
     }
     if !(1..=AMOUNT_MAX).contains(&amount) {
         return Err(format!("{amount} millionths are outside of 1 to {AMOUNT_MAX}"));

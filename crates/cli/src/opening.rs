@@ -83,7 +83,12 @@ pub(crate) struct Files {
 impl Files {
     /// Reads a package and the envelopes beside it.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let bytes = files::read(path, "package", PACKAGE_BYTES_MAX)?;
+        Self::read_as(path, "package")
+    }
+
+    /// As [`Files::read`], for a file that messages call `what`.
+    pub(crate) fn read_as(path: &Path, what: &str) -> Result<Self, Failure> {
+        let bytes = files::read(path, what, PACKAGE_BYTES_MAX)?;
         Ok(Self { path: path.to_owned(), bytes, envelopes: read_envelopes(path)? })
     }
 

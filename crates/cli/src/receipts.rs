@@ -160,7 +160,7 @@ pub(crate) fn decode(files: &Files) -> Result<Receipt<'_>, Failure> {
 
 /// Reads a file that has to be a receipt.
 pub(crate) fn read(path: &std::path::Path) -> Result<Files, Failure> {
-    let files = Files::read(path)?;
+    let files = Files::read_as(path, "receipt")?;
     match is_receipt(files.bytes()) {
         true => Ok(files),
         false => {
@@ -174,7 +174,13 @@ pub(crate) fn read(path: &std::path::Path) -> Result<Files, Failure> {
 
 /// Says in words what a report leaves open.
 fn not_proved(report: &kapsule_format::verify::Report) -> String {
-    let left = report.checks.iter().filter(|check| check.result != CheckResult::Pass);
+    let passed = |name: &str| {
+        let pass = CheckResult::Pass;
+        report.checks.iter().any(|check| check.name.name() == name && check.result == pass)
+    };
+    let left = report.checks.iter().filter(|check| {
+        check.result != CheckResult::Pass && !words::is_shown_by_others(check.name.name(), passed)
+    });
     let left = left.map(|check| words::of(words::Kind::Receipt, check.name.name()).to_owned());
     let never = words::NEVER_OF_RECEIPTS.iter().map(|line| (*line).to_owned());
     left.chain(never).map(|line| format!("  {line}\n")).collect()

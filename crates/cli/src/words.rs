@@ -110,6 +110,13 @@ pub(crate) const NEVER_OF_RECEIPTS: &[&str] = &[
     "what the host told the module: time, storage and network answers are the issuer's word",
 ];
 
+/// Tells whether other checks that passed show what a check would.
+///
+/// A proof over the recorded hostcalls shows that the run happened as claimed, like a repetition.
+pub(crate) fn is_shown_by_others(name: &str, passed: impl Fn(&str) -> bool) -> bool {
+    name == "reexec" && passed("proof") && passed("transcript")
+}
+
 /// Returns what passing a check shows.
 pub(crate) fn of(kind: Kind, name: &str) -> &'static str {
     let found = WORDS.iter().find(|words| words.0 == name);

@@ -88,12 +88,22 @@ fn a_channel_goes_on_where_it_ends() {
     alice.write("trust.toml", format!("[[edge]]\nabout = \"{who}\"\nweight_ppm = 500000\n"));
     alice.ok(&["post", "trust", "--file", "trust.toml", "-o", "t.kapsule"]);
     assert!(alice.ok(&["inspect", "t.kapsule"]).text().contains("trusts 500,000 ppm"));
-    let row = format!("from = \"{who}\"\nto = \"{who}\"\namount = \"{}\"\nnonce = 0\n", u128::MAX);
-    alice.write("pay", format!("asset = \"eur\"\n[[transfer]]\n{row}"));
-    alice.ok(&["post", "ledger", "--file", "pay", "-o", "l.kapsule"]);
+    let pay = |amount: &str| {
+        let row = format!("from = \"{who}\"\nto = \"{who}\"\namount = \"{amount}\"\nnonce = 0\n");
+        alice.write("pay", format!("asset = \"eur\"\n[[transfer]]\n{row}"));
+    };
+    let post = ["post", "ledger", "--file", "pay", "-o", "l.kapsule"];
+    for amount in ["-1", "1e3", "1.0", "", "100000000000000000000"] {
+        pay(amount);
+        alice.fails(&post, 20, "E008_SCHEMA_VIOLATION", "is not an amount such as");
+    }
+    let most = "99999999999999999999.999999999999999999";
+    pay(most);
+    alice.ok(&post);
+    assert!(alice.ok(&["inspect", "l.kapsule"]).text().contains(&format!(": {most} eur")));
     let seen = &alice.json(&["inspect", "l.kapsule"])[0];
     let amount = &seen["opened"]["body"]["transfers"][0]["amount"];
-    assert_eq!(*amount, u128::MAX.to_string());
+    assert_eq!(*amount, most.replace('.', ""));
 }
 
 #[test]

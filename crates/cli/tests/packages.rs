@@ -153,7 +153,7 @@ fn files_that_are_absent_are_usage_errors() {
     bench.fails(&payload, 2, "USAGE", "cannot read payload none.wasm");
     let output = ["pack", "hello.toml", "-o", "none/hello.mod"];
     bench.fails(&output, 2, "USAGE", "its directory does not exist");
-    bench.fails(&["inspect", "none.mod"], 2, "USAGE", "cannot read package none.mod");
+    bench.fails(&["inspect", "none.mod"], 2, "USAGE", "cannot read file none.mod");
     let key = ["pack", "hello.toml", "--key", "bob"];
     bench.fails(&key, 15, "E508_KEY_NOT_FOUND", "there is no key bob");
 }

@@ -175,12 +175,20 @@ fn a_promised_proof_is_made_later_and_verifies() {
     assert_eq!((&proved["entry"], &proved["proven_bits"]), (&"proof/00.cbor".into(), &100.into()));
     let report = verify(&bench, "proved.cap", &[]);
     assert_eq!(result(&report, "proof"), ("pass", None), "{report}");
+    let open = "that the run happened as claimed";
+    bench.write("report.json", report.to_string());
+    for said in [&["verify", "proved.cap"], &["explain", "report.json"]] {
+        let text = bench.ok(said).text().to_owned();
+        assert!(!text.contains(open), "a proof shows it: {text}");
+    }
     // Without the bundle the proof is of the run alone, and without the package of nothing.
     bench.ok(&["receipt", "split", "proved.cap", "--to", "archive", "-o", "small.cap"]);
     let report = verify(&bench, "small.cap", &[]);
     assert_eq!(result(&report, "proof"), ("not-done", Some("E201")));
     let report = verify(&bench, "small.cap", &["--dep", "hello.mod"]);
     assert_eq!(result(&report, "proof"), ("pass", None), "{report}");
+    let small = ["verify", "small.cap", "--dep", "hello.mod"];
+    assert!(bench.ok(&small).text().contains(open), "the words are nowhere");
     let detail = format!("{report}");
     assert!(detail.contains("only the signature of the issuer ties it"), "{detail}");
     // The proof is about this claim alone, and every byte of it counts.

@@ -92,7 +92,12 @@ impl Report {
 
     /// Returns what the checks with this result are about.
     fn about(&self, result: &str) -> Vec<(&Check, &'static str)> {
-        let checks = self.checks.iter().filter(|check| check.result == result);
+        let passed =
+            |name: &str| self.checks.iter().any(|one| one.name == name && one.result == "pass");
+        let checks = self.checks.iter().filter(|check| {
+            let shown = result == "not-done" && words::is_shown_by_others(&check.name, passed);
+            check.result == result && !shown
+        });
         checks.map(|check| (check, words::of(self.kind, &check.name))).collect()
     }
 

@@ -49,7 +49,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Done {
-    let files = Files::read(&args.package)?;
+    let files = Files::read_as(&args.package, "file")?;
     if args.header {
         return header(context, &files);
     }

@@ -1,6 +1,7 @@
 //! `kapsule ledger`
 
 use kapsule_format::capsule::Body;
+use kapsule_format::manifest::Amount;
 use serde_json::json;
 
 use super::feed;
@@ -144,12 +145,10 @@ fn transfers(
                     "verdict": verdict,
                 }))?;
             }
-            // A count of 10^-18 units; what is finer than the package has no place in it.
-            let amount = u64::try_from(transfer.amount / 1_000_000_000_000).unwrap_or(u64::MAX);
             rows.push(vec![
                 from[..DIGITS].to_owned(),
                 to[..DIGITS].to_owned(),
-                units(amount),
+                Amount::new(transfer.amount).to_string(),
                 plain(asset),
                 plain(&verdict),
                 item.id.to_string()[..DIGITS].to_owned(),

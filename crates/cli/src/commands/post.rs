@@ -30,7 +30,7 @@ Forms of files:
                  [[label]] about = \"ID\", value = \"spam\", negated = false, expiry_ms = 0
   agent          goal = \"TEXT\", [params] NAME = \"TEXT\"
   ledger         asset = \"TEXT\"
-                 [[transfer]] from = \"ID\", to = \"ID\", amount = \"10\", nonce = 0
+                 [[transfer]] from = \"ID\", to = \"ID\", amount = \"0.5\", nonce = 1
 Any other kind is bytes as they are, which relays pass on and this version does not interpret.";
 
 /// Writes a signed, encrypted capsule

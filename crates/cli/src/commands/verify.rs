@@ -51,7 +51,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let ui = &context.ui;
     files::check_one_stdin(&[Some(&args.package), args.trust.identities.passphrase.file()])?;
     let verifier = args.trust.verifier()?;
-    let files = Files::read(&args.package)?;
+    let files = Files::read_as(&args.package, "file")?;
     if receipts::is_receipt(files.bytes()) {
         return args.receipt.verify(context, &verifier, &args.packages, &files);
     }

@@ -40,7 +40,7 @@ pub(crate) fn read(
     let mut paths: Vec<PathBuf> = paths.filter(is_receipt).filter(|path| path.is_file()).collect();
     paths.sort();
     let read = |path: PathBuf| {
-        let files = Files::read(&path)?;
+        let files = Files::read_as(&path, "receipt")?;
         let report = verifier.receipt(files.bytes(), asked, false);
         let claim = Receipt::decode(files.bytes()).ok().map(|receipt| receipt.claim().clone());
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

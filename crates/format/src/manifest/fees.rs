@@ -101,6 +101,12 @@ names! {
 pub struct Amount(u128);
 
 impl Amount {
+    /// Takes a count of 10^-18 units.
+    #[must_use]
+    pub const fn new(units: u128) -> Self {
+        Self(units)
+    }
+
     /// Returns the count of 10^-18 units.
     #[must_use]
     pub const fn units(self) -> u128 {
