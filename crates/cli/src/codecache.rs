@@ -37,14 +37,15 @@ impl CodeCache {
         Some(Self { directory, key })
     }
 
-    /// Loads the code of a module, if there is an entry that this user's own runs made.
-    pub(crate) fn load(&self, origin: &CodeOrigin) -> Option<Compiled> {
+    /// Loads the code of a module, if there is an entry that this user's own runs made; `wasm` is
+    /// the module that the origin names.
+    pub(crate) fn load(&self, origin: &CodeOrigin, wasm: &[u8]) -> Option<Compiled> {
         let path = self.path(origin);
         let length = fs::metadata(&path).ok()?.len();
         if length > ENTRIES_BYTES_MAX {
             return None;
         }
-        Compiled::from_stored(&fs::read(path).ok()?, &self.key, origin)
+        Compiled::from_stored(&fs::read(path).ok()?, &self.key, origin, wasm)
     }
 
     /// Keeps the code of a module, whole or not at all.

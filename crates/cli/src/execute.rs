@@ -94,7 +94,7 @@ pub(crate) fn load_with<'a>(
     let profile: Profile =
         exec.profile.name().parse().map_err(|error| module_refused(name, &error))?;
     let origin = CodeOrigin { module: exec.hash, profile };
-    let hot = cache.as_ref().and_then(|cache| cache.load(&origin));
+    let hot = cache.as_ref().and_then(|cache| cache.load(&origin, &wasm));
     let imports = hot.as_ref().map(|hot| hot.imports().to_vec());
     let (metered, callees) = (OnceLock::new(), None);
     let mut loaded = Loaded {

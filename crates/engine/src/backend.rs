@@ -1,16 +1,21 @@
 //! The two wasm engines behind one private trait.
 //!
-//! Both are given the same metered bytes and answer hostcalls through the same
-//! [`Dispatcher`], so whatever they report of a run can only differ by a fault of one of them.
+//! Both are given the same metered bytes, which the compiler gets in a form of its own, and answer
+//! hostcalls through the same [`Dispatcher`], so whatever they report of a run can only differ by a
+//! fault of one of them.
 
 #[macro_use]
 mod shape;
 
 #[cfg(feature = "jit")]
+mod counting;
+#[cfg(feature = "jit")]
 pub(crate) mod jit;
 mod lend;
 #[cfg(feature = "jit")]
-pub(crate) mod nans;
+mod nans;
+#[cfg(feature = "jit")]
+pub(crate) mod recode;
 #[cfg(feature = "jit")]
 mod stored;
 pub(crate) mod wasmi;
@@ -261,11 +266,33 @@ impl Compiled {
     /// Returns `None` for an entry that was not made under this key, of this origin, by this
     /// version, for this processor: the caller compiles again.
     /// Takes some 100 microseconds for a module of 100 KB.
+    ///
+    /// That `wasm` is the module that the origin names is for the caller to check: a run that ends
+    /// with an access outside of the memory has its fuel counted by it.
     #[cfg(feature = "jit")]
     #[must_use]
-    pub fn from_stored(entry: &[u8], key: &CodeKey, origin: &CodeOrigin) -> Option<Self> {
-        let (facts, code) = stored::load(entry, key, origin)?;
+    pub fn from_stored(
+        entry: &[u8],
+        key: &CodeKey,
+        origin: &CodeOrigin,
+        wasm: &[u8],
+    ) -> Option<Self> {
+        let (facts, code) = stored::load(entry, key, origin, wasm)?;
         Some(Self { facts: Arc::new(facts), code: Code::Jit(code) })
+    }
+
+    /// Returns the same module on the interpreter, if this code does not know how much fuel was
+    /// left where an access outside of the memory ended the run.
+    pub(crate) fn recounting(&self) -> Result<Option<Self>, HostError> {
+        match &self.code {
+            Code::Wasmi(_) => Ok(None),
+            #[cfg(feature = "jit")]
+            Code::Jit(code) => {
+                let facts = Arc::clone(&self.facts);
+                let code = wasmi::Code::new(&code.metered()?, &facts, wasmi::When::FirstCall)?;
+                Ok(Some(Self { facts, code: Code::Wasmi(code) }))
+            }
+        }
     }
 
     /// Sets up an instance that has run nothing.

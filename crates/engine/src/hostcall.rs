@@ -285,6 +285,7 @@ pub struct LogLine {
 }
 
 /// What a dispatcher is told of the run.
+#[derive(Clone, Copy)]
 pub(crate) struct Setting<'a> {
     pub(crate) input: Option<&'a [u8]>,
     /// Package whose storage the run has.
@@ -378,6 +379,11 @@ impl<'a> Dispatcher<'a> {
             outcome: None,
             difference: None,
         }
+    }
+
+    /// Returns a dispatcher for the same run again, with what this one recorded as its answers.
+    pub(crate) fn again(&self) -> Dispatcher<'_> {
+        Dispatcher::new(self.setting, Answers::Recorded(&self.record.entries))
     }
 
     /// Returns the deadline, to be looked at while the dispatcher is lent to a guest.

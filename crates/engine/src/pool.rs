@@ -121,9 +121,9 @@ impl Pool {
             None => self.fresh()?,
         };
         let image = self.image.get_or_insert_default();
-        let facts = &self.compiled.facts;
         let mut known = Known { image, changed: None };
-        let ended = run::execute_on(instance.as_mut(), facts, job, dispatcher, &mut known)?;
+        let compiled = &self.compiled;
+        let ended = run::execute_on(instance.as_mut(), compiled, job, dispatcher, &mut known)?;
         let changed = known.changed;
         // A guest that the host failed is not used again; one that ended in any other way is.
         if self.idle.len() < self.idle_max && image.restore(instance.as_mut(), changed)? {

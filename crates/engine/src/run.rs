@@ -277,18 +277,19 @@ pub(crate) fn execute<'a>(
 ) -> Result<Ended<'a>, HostError> {
     dispatcher.deadline().check()?;
     let mut instance = compiled.instantiate()?;
-    execute_on(instance.as_mut(), &compiled.facts, job, dispatcher, &mut NothingKnown)
+    execute_on(instance.as_mut(), compiled, job, dispatcher, &mut NothingKnown)
 }
 
 /// Calls the start function and the entry of an instance that has run nothing since it was set up
 /// or reset, and takes the state, with what `known` knows of it.
 pub(crate) fn execute_on<'a>(
     instance: &mut dyn Instance,
-    facts: &Facts,
+    compiled: &Compiled,
     job: &Job<'_>,
     mut dispatcher: Dispatcher<'a>,
     known: &mut dyn KnownState,
 ) -> Result<Ended<'a>, HostError> {
+    let facts = &compiled.facts;
     let pages_max = facts.memory.map_or(0, |memory| u64::from(memory.pages_max)).min(job.pages());
     let pages_max = u32::try_from(pages_max).unwrap_or(u32::MAX);
     instance.set_global(place::FUEL, GlobalValue::I64(job.fuel))?;
@@ -305,10 +306,7 @@ pub(crate) fn execute_on<'a>(
         Err(Fault::Ended) => dispatcher.outcome,
         Err(Fault::Trap(trap)) => Some(classify(instance, trap)?),
     };
-    let fuel = match outcome {
-        Some(Outcome::LimitReached(Limit::Fuel)) => job.fuel,
-        _ => job.fuel.saturating_sub(u64::try_from(fuel_left(instance)?).unwrap_or(0)),
-    };
+    let fuel = fuel_used(instance, compiled, job, &dispatcher, outcome)?;
     let mut storage_root = None;
     if job.options.evidence && facts.has_storage() {
         storage_root = dispatcher.storage_root()?;
@@ -366,6 +364,41 @@ fn classify(instance: &mut dyn Instance, trap: Trap) -> Result<Outcome, HostErro
 
 fn fuel_left(instance: &mut dyn Instance) -> Result<i64, HostError> {
     Ok(instance.global(place::FUEL)?.bits().cast_signed())
+}
+
+/// Returns the fuel that a run used which ended with this outcome.
+fn fuel_used(
+    instance: &mut dyn Instance,
+    compiled: &Compiled,
+    job: &Job<'_>,
+    dispatcher: &Dispatcher<'_>,
+    outcome: Option<Outcome>,
+) -> Result<u64, HostError> {
+    if outcome == Some(Outcome::LimitReached(Limit::Fuel)) {
+        return Ok(job.fuel);
+    }
+    if let Some(outcome @ Outcome::Trapped(Trap::MemoryOutOfBounds)) = outcome
+        && let Some(exact) = compiled.recounting()?
+    {
+        return recount(&exact, job, dispatcher, outcome);
+    }
+    Ok(job.fuel.saturating_sub(u64::try_from(fuel_left(instance)?).unwrap_or(0)))
+}
+
+/// Runs a job again from its records, for the fuel that it used.
+fn recount(
+    exact: &Compiled,
+    job: &Job<'_>,
+    dispatcher: &Dispatcher<'_>,
+    outcome: Outcome,
+) -> Result<u64, HostError> {
+    let options = JobOptions { evidence: false, states: false, ..job.options };
+    let ended = execute(exact, &Job { options, ..*job }, dispatcher.again())?;
+    if ended.outcome != Some(outcome) || ended.dispatcher.difference.is_some() {
+        let detail = format!("the interpreter did not end as it did: {outcome}");
+        return Err(HostError::Backend { backend: exact.backend(), detail });
+    }
+    Ok(ended.fuel)
 }
 
 /// Reads the state before the first instruction.

@@ -4,6 +4,7 @@ mod abi_table;
 mod compose;
 mod hostcalls;
 mod limits;
+mod memory_traps;
 mod metering;
 mod nans;
 mod outside;

@@ -1,6 +1,9 @@
 //! Compiled code that a host keeps: loaded only if this host made it of this module.
 
-use kapsule_engine::{Backend, CodeKey, CodeOrigin, Compiled, disagreement, run};
+use kapsule_abi::{Outcome, Trap};
+use kapsule_engine::{
+    Backend, CodeKey, CodeOrigin, Compiled, HostError, RunError, disagreement, run,
+};
 use kapsule_format::Digest;
 use kapsule_meter::Profile;
 
@@ -36,7 +39,8 @@ fn stored(case: &Case) -> Vec<u8> {
 #[test]
 fn loaded_code_runs_as_the_compiled_code_does() {
     let case = case();
-    let loaded = Compiled::from_stored(&stored(&case), &KEY, &origin()).expect("an own entry");
+    let loaded =
+        Compiled::from_stored(&stored(&case), &KEY, &origin(), &case.wasm()).expect("an own entry");
     assert_eq!(loaded.backend(), Backend::Jit);
     let expected = case.run_on(Backend::Wasmi, &mut host()).unwrap();
     let found = run(&loaded, &case.job(), &mut host()).unwrap();
@@ -50,6 +54,26 @@ fn loaded_code_runs_as_the_compiled_code_does() {
 }
 
 #[test]
+fn loaded_code_counts_by_the_module_where_an_access_fails() {
+    let case = Case::body(
+        &["now"],
+        "(local $i i32) (drop (call $now))
+         (loop $up (i32.store8 (local.get $i) (i32.const 1))
+           (br_if $up (local.tee $i (i32.add (local.get $i) (i32.const 3)))))
+         (i32.const 0)",
+    );
+    let load = |wasm: &[u8]| Compiled::from_stored(&stored(&case), &KEY, &origin(), wasm).unwrap();
+    let expected = case.run_on(Backend::Wasmi, &mut host()).unwrap();
+    assert_eq!(expected.outcome, Outcome::Trapped(Trap::MemoryOutOfBounds));
+    let found = run(&load(&case.wasm()), &case.job(), &mut host()).unwrap();
+    assert_eq!((found.usage, found.transcript), (expected.usage, expected.transcript));
+    for other in [Case::body(&["now"], "(drop (call $now)) (i32.const 0)").wasm(), b"x".to_vec()] {
+        let failed = run(&load(&other), &case.job(), &mut host());
+        assert!(matches!(failed, Err(RunError::Host(HostError::Backend { .. }))), "{failed:?}");
+    }
+}
+
+#[test]
 fn the_interpreter_keeps_nothing() {
     let compiled = case().compiled(Backend::Wasmi);
     assert_eq!(compiled.to_stored(&KEY, &origin()), Ok(None));
@@ -57,8 +81,9 @@ fn the_interpreter_keeps_nothing() {
 
 #[test]
 fn an_entry_of_another_key_module_or_profile_is_ignored() {
-    let entry = stored(&case());
-    let load = |key, origin| Compiled::from_stored(&entry, &key, &origin).is_some();
+    let case = case();
+    let entry = stored(&case);
+    let load = |key, origin| Compiled::from_stored(&entry, &key, &origin, &case.wasm()).is_some();
     assert!(load(KEY, origin()));
     assert!(!load(CodeKey::new([4; 32]), origin()));
     assert!(!load(KEY, CodeOrigin { module: Digest::new([9; 32]), ..origin() }));
@@ -67,8 +92,9 @@ fn an_entry_of_another_key_module_or_profile_is_ignored() {
 
 #[test]
 fn a_tampered_or_truncated_entry_is_ignored() {
-    let entry = stored(&case());
-    let load = |entry: &[u8]| Compiled::from_stored(entry, &KEY, &origin()).is_some();
+    let case = case();
+    let entry = stored(&case);
+    let load = |entry: &[u8]| Compiled::from_stored(entry, &KEY, &origin(), &case.wasm()).is_some();
     // The name of an entry point stands in the facts, where a change breaks nothing else.
     let place = entry.windows(7).position(|part| part == b"another").expect("the name");
     let last = entry.len() - 1;

@@ -69,9 +69,12 @@ impl Case {
         ))
     }
 
+    pub(crate) fn wasm(&self) -> Vec<u8> {
+        wat::parse_str(&self.wat).unwrap_or_else(|error| panic!("{error}"))
+    }
+
     pub(crate) fn metered(&self) -> MeteredModule {
-        let wasm = wat::parse_str(&self.wat).unwrap_or_else(|error| panic!("{error}"));
-        meter(&wasm, &Options::new(self.profile)).unwrap_or_else(|error| panic!("{error}"))
+        meter(&self.wasm(), &Options::new(self.profile)).unwrap_or_else(|error| panic!("{error}"))
     }
 
     pub(crate) fn compiled(&self, backend: Backend) -> Compiled {

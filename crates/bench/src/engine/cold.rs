@@ -49,7 +49,8 @@ fn stored(wasm: &[u8]) -> Result<Vec<String>, String> {
     let compiled = compile(&meter(wasm)?, Backend::Jit).map_err(|error| error.to_string())?;
     let entry = compiled.to_stored(&key, &origin).map_err(|error| error.to_string())?;
     let entry = entry.ok_or("the JIT has code to keep")?;
-    let load = || Compiled::from_stored(&entry, &key, &origin).ok_or("the entry is not loaded");
+    let load =
+        || Compiled::from_stored(&entry, &key, &origin, wasm).ok_or("the entry is not loaded");
     let policy = policy();
     let job = job(&policy, true);
     let acts: [Step<'_>; 2] = [

@@ -6,9 +6,11 @@
 //! A hostcall is answered on the same stack, below the guest's frames: the part of it that guests
 //! cannot use is the host's (`docs/decisions/0024-hostcalls-on-the-guest-stack.md`).
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::Future;
 use core::pin::pin;
@@ -17,12 +19,13 @@ use core::time::Duration;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use kapsule_abi::{EXPORT_MEMORY, Hostcall, Trap, ValueType};
+use kapsule_meter::{Options, Profile, meter};
 use wasmtime::{Caller, Config, Engine, Global, InstancePre, Linker, Memory, Module, Store};
 use wasmtime::{Instance as NativeInstance, OptLevel, TypedFunc, Val, WasmBacktrace};
 
 use super::lend::{Lender, Lent, lend};
 use super::shape::Word;
-use super::{Backend, Facts, Fault, GlobalValue, Instance, NAMESPACE, TrapSite, nans, place};
+use super::{Backend, Facts, Fault, GlobalValue, Instance, NAMESPACE, TrapSite, place, recode};
 use crate::HostError;
 use crate::hostcall::{Deadline, Dispatcher};
 
@@ -57,6 +60,16 @@ pub(crate) enum Stops {
 pub(crate) struct Code {
     linked: InstancePre<State>,
     stops: Stops,
+    source: Source,
+}
+
+/// What code was compiled from, for the interpreter.
+#[derive(Clone)]
+pub(super) enum Source {
+    /// The metered module.
+    Metered(Arc<[u8]>),
+    /// The module before metering.
+    Plain(Arc<[u8]>, Profile),
 }
 
 /// What a store holds besides the guest.
@@ -127,7 +140,7 @@ pub(crate) fn engine(stops: Stops) -> Result<&'static Engine, HostError> {
 }
 
 /// Returns the one configuration that such code is compiled with; NaNs are canonical by the code
-/// itself ([`nans`]).
+/// itself ([`recode`]).
 pub(crate) fn config(stops: Stops) -> Config {
     let mut config = Config::new();
     config
@@ -142,10 +155,25 @@ pub(crate) fn config(stops: Stops) -> Config {
 
 impl Code {
     pub(crate) fn new(bytes: &[u8], facts: &Facts, stops: Stops) -> Result<Self, HostError> {
-        let bytes = nans::canonical(bytes).map_err(refused)?;
+        let recoded = recode::for_compiler(bytes).map_err(refused)?;
         let module =
-            Module::new(engine(stops)?, &bytes).map_err(|error| refused(format!("{error:#}")))?;
-        Self::link(&module, facts, stops)
+            Module::new(engine(stops)?, &recoded).map_err(|error| refused(format!("{error:#}")))?;
+        Self::link(&module, Source::Metered(bytes.into()), facts, stops)
+    }
+
+    /// Returns the metered module.
+    ///
+    /// # Errors
+    /// [`HostError::Backend`] if the host gave another module than the one that was compiled.
+    pub(super) fn metered(&self) -> Result<Cow<'_, [u8]>, HostError> {
+        match &self.source {
+            Source::Metered(bytes) => Ok(Cow::Borrowed(bytes)),
+            Source::Plain(wasm, profile) => {
+                let metered = meter(wasm, &Options::new(*profile));
+                let metered = metered.map_err(|error| broken(format!("its module: {error}")))?;
+                Ok(Cow::Owned(metered.bytes().to_vec()))
+            }
+        }
     }
 
     pub(super) const fn stops(&self) -> Stops {
@@ -156,14 +184,19 @@ impl Code {
         self.linked.module()
     }
 
-    pub(super) fn link(module: &Module, facts: &Facts, stops: Stops) -> Result<Self, HostError> {
+    pub(super) fn link(
+        module: &Module,
+        source: Source,
+        facts: &Facts,
+        stops: Stops,
+    ) -> Result<Self, HostError> {
         let mut linker = Linker::new(module.engine());
         for hostcall in &facts.imports {
             link(&mut linker, hostcall).map_err(refused)?;
         }
         let linked =
             linker.instantiate_pre(module).map_err(|error| refused(format!("{error:#}")))?;
-        Ok(Self { linked, stops })
+        Ok(Self { linked, stops, source })
     }
 }
 

@@ -10,19 +10,16 @@
 mod flow;
 
 use alloc::borrow::Cow;
-use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
-use core::ops::Range;
 
 use flow::Flow;
-use wasm_encoder::{
-    BlockType, CodeSection, Encode, Ieee32, Ieee64, InstructionSink, Module, RawSection, ValType,
-};
+use wasm_encoder::{BlockType, CodeSection, Encode, Ieee32, Ieee64, InstructionSink, ValType};
 use wasmparser::{
-    FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, Parser, Payload,
-    ValidPayload, Validator, ValidatorResources,
+    FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, Parser, ValidPayload,
+    Validator, ValidatorResources,
 };
+
+use super::recode::{relative, with_code};
 
 /// The NaN of the profile: quiet, positive, with an empty payload.
 const NAN_32: Ieee32 = Ieee32::new(0x7fc0_0000);
@@ -38,12 +35,8 @@ enum Width {
 /// Returns the module with checks, or as it is if nothing in it needs one.
 ///
 /// # Errors
-/// Says what is not valid in the module.
-pub(crate) fn canonical(wasm: &[u8]) -> Result<Cow<'_, [u8]>, String> {
-    rewrite(wasm).map_err(|error| format!("{error}"))
-}
-
-fn rewrite(wasm: &[u8]) -> wasmparser::Result<Cow<'_, [u8]>> {
+/// What is not valid in the module.
+pub(super) fn canonical(wasm: &[u8]) -> wasmparser::Result<Cow<'_, [u8]>> {
     let mut validator = Validator::new();
     let mut allocations = FuncValidatorAllocations::default();
     let mut code = CodeSection::new();
@@ -58,26 +51,6 @@ fn rewrite(wasm: &[u8]) -> wasmparser::Result<Cow<'_, [u8]>> {
         code.raw(written.as_deref().unwrap_or(body.as_bytes()));
     }
     Ok(if changed { Cow::Owned(with_code(wasm, &code)?) } else { Cow::Borrowed(wasm) })
-}
-
-/// Returns the module with another code section.
-fn with_code(wasm: &[u8], code: &CodeSection) -> wasmparser::Result<Vec<u8>> {
-    let mut module = Module::new();
-    for payload in Parser::new(0).parse_all(wasm) {
-        let payload = payload?;
-        if matches!(payload, Payload::CodeSectionStart { .. }) {
-            module.section(code);
-        } else if let Some((id, range)) = payload.as_section() {
-            module.section(&RawSection { id, data: &wasm[within(range)] });
-        }
-    }
-    Ok(module.finish())
-}
-
-/// Positions of a module that is in memory fit a `usize`.
-fn within(range: Range<u64>) -> Range<usize> {
-    let at = |position: u64| usize::try_from(position).expect("a position in memory");
-    at(range.start)..at(range.end)
 }
 
 /// Tells whether a body has arithmetic in floats, without validating it.
@@ -147,11 +120,6 @@ fn checked(
         return Ok(None);
     }
     write(body, locals, &calculated).map(Some)
-}
-
-/// Returns how far behind the beginning of the body a position is, in bytes.
-fn relative(body: &FunctionBody<'_>, position: u64) -> usize {
-    within(body.range().start..position).len()
 }
 
 /// Writes the body with two more locals and a check behind each of the results.

@@ -19,11 +19,11 @@ use kapsule_meter::{METERING, MemoryShape, Profile};
 use wasmtime::{Engine, Module};
 
 use super::Facts;
-use super::jit::{self, Code, Stops};
+use super::jit::{self, Code, Source, Stops};
 use crate::HostError;
 
-/// First bytes of an entry; another layout has another number.
-const MAGIC: [u8; 8] = *b"KPSLJIT2";
+/// First bytes of an entry; another layout, or code made in another way, has another number.
+const MAGIC: [u8; 8] = *b"KPSLJIT3";
 /// Bytes of the keyed hash behind the magic.
 const TAG_BYTES: usize = 32;
 
@@ -93,7 +93,12 @@ pub(super) fn store(
 }
 
 /// Reads an entry, or returns `None` if this host did not make it of that origin with this build.
-pub(super) fn load(entry: &[u8], key: &CodeKey, origin: &CodeOrigin) -> Option<(Facts, Code)> {
+pub(super) fn load(
+    entry: &[u8],
+    key: &CodeKey,
+    origin: &CodeOrigin,
+    wasm: &[u8],
+) -> Option<(Facts, Code)> {
     let (magic, rest) = entry.split_first_chunk::<{ MAGIC.len() }>()?;
     let (tag, body) = rest.split_first_chunk::<TAG_BYTES>()?;
     let foreign = *magic != MAGIC || origin.tag(key, body) != blake3::Hash::from_bytes(*tag);
@@ -106,7 +111,8 @@ pub(super) fn load(entry: &[u8], key: &CodeKey, origin: &CodeOrigin) -> Option<(
     let facts = Facts::from_value(cbor::decode(facts).ok()?).ok()?;
     debug_assert!(origin.tag(key, body) == blake3::Hash::from_bytes(*tag));
     let module = native_module(jit::engine(Stops::AtHostcalls).ok()?, native)?;
-    let code = Code::link(&module, &facts, Stops::AtHostcalls).ok()?;
+    let source = Source::Plain(wasm.into(), origin.profile);
+    let code = Code::link(&module, source, &facts, Stops::AtHostcalls).ok()?;
     Some((facts, code))
 }
 

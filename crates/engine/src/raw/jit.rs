@@ -13,7 +13,7 @@ use super::{OwnFuel, Plain, RawError, RawFunction, RawType, RawValue, absent};
 use crate::HostError;
 use crate::backend::Fault;
 use crate::backend::jit::{Stops, config, drive, engine, fault};
-use crate::backend::nans;
+use crate::backend::recode;
 
 /// Plain instances have no deadline.
 const STOPS: Stops = Stops::AtHostcalls;
@@ -38,7 +38,7 @@ impl Code {
             OwnFuel::Off => engine(STOPS).map_err(|error| RawError::Backend(format!("{error}")))?,
             OwnFuel::On => &Engine::new(config(STOPS).consume_fuel(true)).map_err(failed)?,
         };
-        let bytes = nans::canonical(bytes).map_err(RawError::Backend)?;
+        let bytes = recode::for_compiler(bytes).map_err(RawError::Backend)?;
         let module = Module::new(engine, &bytes);
         Ok(Self { module: module.map_err(failed)? })
     }
