@@ -343,11 +343,14 @@ pub(crate) fn is_encodable(value: &Value) -> bool {
 
 /// Copies what there is of `source` from `offset` on, and returns how many bytes that was.
 pub(crate) fn copy_from(source: &[u8], offset: u64, buffer: &mut [u8]) -> usize {
-    let rest = usize::try_from(offset).ok().and_then(|offset| source.get(offset..));
-    let rest = rest.unwrap_or_default();
+    let rest = rest_from(source, offset);
     let count = rest.len().min(buffer.len());
-    for (slot, byte) in buffer.iter_mut().zip(rest) {
-        *slot = *byte;
-    }
+    buffer[..count].copy_from_slice(&rest[..count]);
     count
+}
+
+/// Returns what stands from an offset on, nothing behind the end.
+pub(crate) fn rest_from(source: &[u8], offset: u64) -> &[u8] {
+    let rest = usize::try_from(offset).ok().and_then(|offset| source.get(offset..));
+    rest.unwrap_or_default()
 }

@@ -217,14 +217,18 @@ impl Response {
         }
     }
 
-    /// Adds the bytes that the transcript holds.
-    fn record(&self, request: &Request, bytes: &mut Vec<u8>) {
-        if let Some(result) = self.result {
-            bytes.extend_from_slice(&result.to_le_bytes());
-        }
-        if request.target.is_some() {
-            bytes.extend_from_slice(&(self.written.len() as u64).to_le_bytes());
-            bytes.extend_from_slice(&self.written);
+    /// Returns the words in front of what is written, as the transcript holds them.
+    fn words(&self) -> [[u8; 8]; 2] {
+        [self.result.unwrap_or_default(), self.written.len() as u64].map(u64::to_le_bytes)
+    }
+
+    /// Returns the parts that the transcript holds; `words` are those of this response.
+    fn parts<'r>(&'r self, request: &Request, words: &'r [[u8; 8]; 2]) -> [&'r [u8]; 3] {
+        let [result, length] = words;
+        let result: &[u8] = if self.result.is_some() { result } else { &[] };
+        match request.target {
+            Some(_) => [result, length, &self.written],
+            None => [result, &[], &[]],
         }
     }
 }
@@ -284,6 +288,21 @@ pub struct LogLine {
     pub bytes: Vec<u8>,
 }
 
+impl LogLine {
+    /// Returns the lines of a run, which its records hold.
+    pub(crate) fn all(entries: &Entries) -> Vec<Self> {
+        let logged = entries.iter().filter(|entry| {
+            entry.hostcall == u64::from(handlers::LOG) && entry.status == STATUS_ANSWERED
+        });
+        let line = |entry: Entry<'_>| {
+            // Level, pointer and length, then the line.
+            let (args, bytes) = entry.request.split_at_checked(3 * 8)?;
+            Some(Self { level: *args.first()?, bytes: bytes.to_vec() })
+        };
+        logged.filter_map(line).collect()
+    }
+}
+
 /// What a dispatcher is told of the run.
 #[derive(Clone, Copy)]
 pub(crate) struct Setting<'a> {
@@ -338,15 +357,20 @@ pub(crate) struct Dispatcher<'a> {
 #[derive(Default)]
 struct Buffers {
     request: Vec<u8>,
-    response: Vec<u8>,
     written: Vec<u8>,
 }
 
 impl Buffers {
-    /// Lends out zeros for the writable buffer of a call.
-    fn zeros(&mut self, length: usize) -> Vec<u8> {
+    /// Lends out an empty buffer for what a call writes.
+    fn empty(&mut self) -> Vec<u8> {
         let mut written = core::mem::take(&mut self.written);
         written.clear();
+        written
+    }
+
+    /// Lends out zeros for the writable buffer of a call.
+    fn zeros(&mut self, length: usize) -> Vec<u8> {
+        let mut written = self.empty();
         written.resize(length, 0);
         written
     }
@@ -357,7 +381,6 @@ impl Buffers {
 pub(crate) struct Record {
     pub(crate) entries: Entries,
     pub(crate) output: Vec<u8>,
-    pub(crate) logs: Vec<LogLine>,
     pub(crate) log_bytes: u64,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
@@ -462,31 +485,29 @@ impl<'a> Dispatcher<'a> {
         let hostcall = request.hostcall;
         let (status, outcome) = (reply.status(), reply.outcome());
         let response = reply.into_response(hostcall);
-        let bytes = &mut self.buffers.response;
-        bytes.clear();
-        if outcome.is_none() {
-            response.record(request, bytes);
-        }
-        if let Some(difference) = self.answers.compare_response(seq, status, bytes) {
-            return Err(self.diverged(difference));
-        }
+        let words = response.words();
+        let parts = match outcome {
+            None => response.parts(request, &words),
+            // A call that ends the run answers nothing.
+            Some(_) => [&[][..]; 3],
+        };
         let record = &mut self.record;
         let request_bytes = request.bytes.len().saturating_sub(8 * hostcall.params.len());
         record.bytes_out = record.bytes_out.saturating_add(request_bytes as u64);
         record.bytes_in = record.bytes_in.saturating_add(response.written.len() as u64);
-        let grown = (request.bytes.len() as u64).saturating_add(bytes.len() as u64);
-        record.transcript_bytes = record.transcript_bytes.saturating_add(grown);
+        let recorded = request.bytes.len() + parts.iter().map(|part| part.len()).sum::<usize>();
+        record.transcript_bytes = record.transcript_bytes.saturating_add(recorded as u64);
         let allowed = self.setting.transcript_bytes_max;
         if guard!("engine.run.transcript_bytes", record.transcript_bytes > allowed) {
             return Err(Fault::Host(HostError::TranscriptBytes { allowed }));
         }
-        record.entries.push(&Entry {
-            hostcall: u64::from(hostcall.number),
-            fuel,
-            status,
-            request: &request.bytes,
-            response: bytes,
-        });
+        let number = u64::from(hostcall.number);
+        let request = &request.bytes;
+        let entry = Entry { hostcall: number, fuel, status, request, response: &[] };
+        record.entries.push_with(&entry, &parts);
+        if let Some(difference) = self.answers.compare_response(seq, &record.entries) {
+            return Err(self.diverged(difference));
+        }
         self.outcome = outcome;
         if outcome.is_some() { Err(Fault::Ended) } else { Ok(response) }
     }

@@ -487,6 +487,7 @@ impl Ended<'_> {
             log_bytes: record.log_bytes,
             storage_bytes_delta: self.storage_bytes_delta,
         };
+        let logs = LogLine::all(&record.entries);
         let transcript = self.state_hash.map(|state_hash| Transcript {
             header: job.header(),
             entries: record.entries,
@@ -504,7 +505,7 @@ impl Ended<'_> {
             outcome,
             usage,
             output: record.output,
-            logs: record.logs,
+            logs,
             state_hash: self.state_hash,
             states: self.states,
             transcript,

@@ -46,20 +46,15 @@ impl Answers<'_> {
         None
     }
 
-    /// Compares what the guest is answered with what it was answered.
-    pub(super) fn compare_response(
-        &self,
-        seq: u64,
-        status: u64,
-        response: &[u8],
-    ) -> Option<Difference> {
+    /// Compares what the guest is answered, the last of `made`, with what it was answered.
+    pub(super) fn compare_response(&self, seq: u64, made: &Entries) -> Option<Difference> {
         let Self::Recorded(entries) = self else { return None };
-        let entry = entry(entries, seq)?;
-        if guard!("engine.replay.status", entry.status != status) {
-            return Some(numbers(seq, Field::Status, entry.status, status));
+        let (recorded, made) = (entry(entries, seq)?, entry(made, seq)?);
+        if guard!("engine.replay.status", recorded.status != made.status) {
+            return Some(numbers(seq, Field::Status, recorded.status, made.status));
         }
-        if guard!("engine.replay.response", entry.response != response) {
-            let (recorded, found) = bytes(entry.response, response);
+        if guard!("engine.replay.response", recorded.response != made.response) {
+            let (recorded, found) = bytes(recorded.response, made.response);
             return Some(Difference::at(seq, Field::Response, recorded, found));
         }
         None

@@ -9,10 +9,13 @@ use kapsule_format::hash::{sha3_256, sha256};
 use kapsule_format::key::{Identity, IdentityId, PublicKey, Suite};
 
 use super::compose::CALL;
-use super::{Answers, Dispatcher, LogLine, Reply, Request, answers};
+use super::{Answers, Dispatcher, Reply, Request, answers};
 use crate::HostError;
-use crate::host::{CapsuleResult, Host, copy_from, is_encodable};
+use crate::host::{CapsuleResult, Host, is_encodable, rest_from};
 use crate::replay::Difference;
+
+/// Number of the hostcall `log`.
+pub(super) const LOG: u16 = 4;
 
 /// Greatest level of `log`.
 const LOG_LEVEL_MAX: u8 = 4;
@@ -41,7 +44,7 @@ impl Dispatcher<'_> {
             1 => self.input_len(request),
             2 => self.input_read(request),
             3 => Ok(self.output_write(request)),
-            4 => Ok(self.log(request)),
+            LOG => Ok(self.log(request)),
             5 => self.get_capsule_metadata(request),
             6 => self.ask(request, |host| {
                 let length = host.capsule_payload_len(request.arg32(0))?;
@@ -100,9 +103,10 @@ impl Dispatcher<'_> {
         let Some(input) = self.setting.input else {
             return self.ask(request, |_| Err(no_input(request)));
         };
-        let mut buffer = self.buffers.zeros(request.capacity());
-        let count = copy_from(input, request.arg(0), &mut buffer);
-        Ok(paged(buffer, count))
+        let rest = rest_from(input, request.arg(0));
+        let mut buffer = self.buffers.empty();
+        buffer.extend_from_slice(&rest[..rest.len().min(request.capacity())]);
+        Ok(Reply::Answered(length(buffer.len()), buffer))
     }
 
     fn output_write(&mut self, request: &Request) -> Reply {
@@ -126,7 +130,6 @@ impl Dispatcher<'_> {
             return Reply::Limit(Limit::Log);
         }
         self.record.log_bytes = total;
-        self.record.logs.push(LogLine { level, bytes: bytes.to_vec() });
         Reply::Answered(0, Vec::new())
     }
 

@@ -44,8 +44,8 @@ pub fn recomputed(
     let Some(request) = Request::recorded(hostcall, request) else { return Some(false) };
     let reply = compute(&request);
     let same = reply.status() == status;
-    let mut bytes = Vec::new();
-    reply.into_response(hostcall).record(&request, &mut bytes);
+    let made = reply.into_response(hostcall);
+    let bytes = made.parts(&request, &made.words()).concat();
     Some(same && bytes == response)
 }
 

@@ -81,9 +81,17 @@ impl Entries {
 
     /// Adds a copy of an entry behind the others.
     pub fn push(&mut self, entry: &Entry<'_>) {
+        self.push_with(entry, &[]);
+    }
+
+    /// Adds a copy of an entry behind the others, whose response goes on with these parts.
+    pub fn push_with(&mut self, entry: &Entry<'_>, parts: &[&[u8]]) {
         self.bytes.extend_from_slice(entry.request);
         let request_end = self.bytes.len();
         self.bytes.extend_from_slice(entry.response);
+        for part in parts {
+            self.bytes.extend_from_slice(part);
+        }
         let Entry { hostcall, fuel, status, .. } = *entry;
         self.heads.push(Head { hostcall, fuel, status, request_end, end: self.bytes.len() });
     }
