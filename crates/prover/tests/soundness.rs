@@ -29,6 +29,7 @@ use crate::chips::programs::{traps, values};
 use crate::programs::{FIB, job, key, run};
 use lies::{Effort, Subject};
 use matrix::{Findings, Kinds, Size, examine};
+use polynomial::Polynomials;
 pub(crate) use random::Random;
 use scene::Scene;
 use survivors::Survivors;
@@ -283,18 +284,16 @@ fn rows_that_lie_are_refused_by_the_one_thing_that_is_named() {
 /// that other values mend without a change of what they say.
 #[test]
 fn what_is_implied_follows_from_what_is_named() {
-    let subjects = subjects();
+    let tables = Table::all(&key(FIB, ParamSet::TEST).program);
+    let mut polynomials = BTreeMap::new();
     let mut wrong = Vec::new();
     for (label, implied) in Survivors::read().implied {
-        let (table, number) = label.split_once('.').expect("a label");
-        let polynomials = subjects[table].polynomials();
-        let number = number.parse().expect("a constraint");
-        let (others, degree) = (&implied.others, implied.degree);
-        let follows = match implied.instead.is_empty() {
-            true => implied::is_idle_where_it_fails(polynomials, number, others, degree),
-            false => implied::is_mended(polynomials, number, others, degree, &implied.instead),
-        };
-        if !follows {
+        let (name, number) = label.split_once('.').expect("a label");
+        let polynomials = polynomials.entry(name.to_owned()).or_insert_with(|| {
+            let table = tables.iter().find(|table| table.name() == name);
+            Polynomials::of(table.expect("a table"))
+        });
+        if !implied::follows(polynomials, number.parse().expect("a constraint"), &implied) {
             wrong.push(label);
         }
     }

@@ -5,65 +5,107 @@ use std::collections::{BTreeMap, BTreeSet};
 use kapsule_proof::field::F;
 use p3_field::{Field, PrimeCharacteristicRing};
 
-use super::polynomial::{Monomial, Polynomial, Polynomials};
-use super::scene::is_lookup;
+use super::polynomial::{Interaction, Monomial, Polynomial, Polynomials};
+use super::scene::{is_lookup, signed};
+use super::survivors::Implied;
+
+/// Returns whether nothing follows if this constraint is left out, for the reason that is given.
+pub(crate) fn follows(polynomials: &Polynomials, constraint: usize, implied: &Implied) -> bool {
+    let defined = defined(polynomials, implied);
+    let sums = Sums::new(&generators(polynomials, implied, &defined), implied.degree);
+    let vanishes = |target: &Polynomial| sums.has(&target.with(&defined));
+    match implied.instead.is_empty() {
+        true => is_idle_where_it_fails(polynomials, constraint, vanishes),
+        false => is_mended(polynomials, constraint, implied, vanishes),
+    }
+}
+
+/// Returns the columns that constraints define as sums of products of others.
+fn defined(polynomials: &Polynomials, implied: &Implied) -> BTreeMap<usize, Polynomial> {
+    let value = |(name, number): (&String, &usize)| {
+        let (column, constraint) = (column(polynomials, name), &polynomials.constraints[*number]);
+        let factor = constraint.0[&vec![column]];
+        let value = Polynomial::column(column).add(constraint, -factor.inverse());
+        assert!(!value.columns().contains(&column), "{name} is not defined by {number}");
+        (column, value)
+    };
+    implied.defined.iter().map(value).collect()
+}
+
+/// Returns what is 0: the constraints that are named, and that every message of a bus that is named
+/// counts 0 times or once.
+///
+/// For `EXEC` that follows where flags are 0 or 1: a row takes one state as often as it gives one
+/// that is later, the start gives one state, and what is taken twice was given twice.
+/// For `MEM` it follows from that: no two accesses have one time, what the last access to a cell
+/// gives is taken by the boundary, once, and so is, backwards, what each gives that leads to it;
+/// of all others the last gives what nothing takes.
+fn generators(
+    polynomials: &Polynomials,
+    implied: &Implied,
+    defined: &BTreeMap<usize, Polynomial>,
+) -> Vec<Polynomial> {
+    let named = implied.others.iter().map(|other| polynomials.constraints[*other].clone());
+    let given = polynomials.interactions.iter().filter(|one| implied.given.contains(&one.bus));
+    let mut counts: Vec<Polynomial> = given
+        // What is received has the count -1.
+        .map(|one| one.count.times(&one.count).add(&one.count, -sign(&one.count)))
+        .collect();
+    counts.dedup();
+    named.chain(counts).map(|one| one.with(defined)).filter(|one| !one.0.is_empty()).collect()
+}
+
+/// Returns the sign of a count: that of its first column, which is a flag of an instruction.
+fn sign(count: &Polynomial) -> F {
+    let first = count.0.values().next().copied().unwrap_or_default();
+    if signed(first) < 0 { -F::ONE } else { F::ONE }
+}
 
 /// Returns whether a row on which this constraint alone fails takes and gives nothing: its product
 /// with every count of a message that is taken or given is a combination of the others.
 ///
 /// Queries of such a row ask fixed tables and change nothing.
-pub(crate) fn is_idle_where_it_fails(
+fn is_idle_where_it_fails(
     polynomials: &Polynomials,
     constraint: usize,
-    others: &[usize],
-    degree: usize,
+    vanishes: impl Fn(&Polynomial) -> bool,
 ) -> bool {
     let target = &polynomials.constraints[constraint];
-    let generators: Vec<&Polynomial> =
-        others.iter().map(|other| &polynomials.constraints[*other]).collect();
     let spoken = polynomials.interactions.iter().filter(|one| !is_lookup(&one.bus));
     let mut counts: Vec<&Polynomial> = spoken.map(|one| &one.count).collect();
     counts.dedup();
-    let sums = Sums::new(&generators, degree);
-    counts.iter().all(|count| sums.has(&target.times(count)))
+    counts.iter().all(|count| vanishes(&target.times(count)))
 }
 
 /// Returns whether a row on which this constraint alone fails can be changed so that it holds, and
 /// every other one still does, and every message is what it was: `instead` names columns and the
-/// columns whose sum they become, or `cleared` if they become 0 where the constraint, a product
-/// with them, says so.
-pub(crate) fn is_mended(
+/// columns whose sum they become, or `cleared` if they become what the constraint, in which they
+/// occur alone or as a factor, says.
+///
+/// A query whether a column is in a range, or a byte, may ask for 0 in place of it.
+fn is_mended(
     polynomials: &Polynomials,
     constraint: usize,
-    others: &[usize],
-    degree: usize,
-    instead: &BTreeMap<String, String>,
+    implied: &Implied,
+    vanishes: impl Fn(&Polynomial) -> bool,
 ) -> bool {
-    let names = polynomials.table.column_names();
-    let column = |name: &str| {
-        let found = names.iter().position(|known| known.trim_start_matches('.') == name);
-        found.unwrap_or_else(|| panic!("{} has no column {name}", polynomials.table.name()))
-    };
+    let product = &polynomials.constraints[constraint];
     let mut values = BTreeMap::new();
-    for (name, sum) in instead {
+    for (name, sum) in &implied.instead {
+        let column = column(polynomials, name);
         let value = match &sum[..] {
             "cleared" => {
-                let product = &polynomials.constraints[constraint];
-                Polynomial::column(column(name)).add(product, -F::ONE)
+                let factor = product.0.get(&vec![column]).map_or(F::ONE, Field::inverse);
+                Polynomial::column(column).add(product, -factor)
             }
             sum => sum
                 .split(' ')
                 .filter(|word| !word.is_empty())
-                .fold(Polynomial::default(), |total, word| {
-                    total.add(&Polynomial::column(column(word)), F::ONE)
-                }),
+                .map(|word| Polynomial::column(self::column(polynomials, word)))
+                .fold(Polynomial::default(), |total, one| total.add(&one, F::ONE)),
         };
-        values.insert(column(name), value);
+        values.insert(column, value);
     }
-    let generators: Vec<&Polynomial> =
-        others.iter().map(|other| &polynomials.constraints[*other]).collect();
-    let sums = Sums::new(&generators, degree);
-    let vanishes = |target: &Polynomial| sums.has(target);
     let change = |one: &Polynomial| one.with(&values).add(one, -F::ONE);
     let holds = polynomials.constraints.iter().enumerate().all(|(number, one)| {
         match number == constraint {
@@ -71,11 +113,25 @@ pub(crate) fn is_mended(
             false => vanishes(&change(one)),
         }
     });
+    // The new value is the old one or 0, either of which is in range.
+    let in_range = |sent: &Interaction, field: &Polynomial| {
+        let value = field.is_column().and_then(|column| values.get(&column));
+        let asked = ["RNG", "BYTE2"].contains(&&sent.bus[..]);
+        asked && value.is_some_and(|value| vanishes(&value.times(&change(field))))
+    };
     let said = polynomials.interactions.iter().all(|sent| {
-        let fields = sent.fields.iter().map(|field| change(field).times(&sent.count));
-        vanishes(&change(&sent.count)) && fields.collect::<Vec<_>>().iter().all(vanishes)
+        let same = |field: &Polynomial| vanishes(&change(field).times(&sent.count));
+        let mut fields = sent.fields.iter();
+        vanishes(&change(&sent.count)) && fields.all(|field| same(field) || in_range(sent, field))
     });
     holds && said
+}
+
+/// Returns the number of a column.
+fn column(polynomials: &Polynomials, name: &str) -> usize {
+    let names = polynomials.table.column_names();
+    let found = names.iter().position(|known| known.trim_start_matches('.') == name);
+    found.unwrap_or_else(|| panic!("{} has no column {name}", polynomials.table.name()))
 }
 
 /// Sums of products of some constraints with monomials of at most a degree.
@@ -89,8 +145,8 @@ struct Sums {
 }
 
 impl Sums {
-    fn new(generators: &[&Polynomial], degree: usize) -> Self {
-        let flags: BTreeSet<usize> = generators.iter().filter_map(|one| one.boolean()).collect();
+    fn new(generators: &[Polynomial], degree: usize) -> Self {
+        let flags: BTreeSet<usize> = generators.iter().filter_map(Polynomial::boolean).collect();
         let others = generators.iter().filter(|one| one.boolean().is_none());
         let others: Vec<Polynomial> = others.map(|one| flat(one, &flags)).collect();
         let columns: BTreeSet<usize> = others.iter().flat_map(Polynomial::columns).collect();
@@ -183,11 +239,10 @@ fn a_combination_is_told_from_what_is_none() {
     let sum = x.clone().add(&y, F::ONE);
     // x y = 0 where x, y and x + y are 0 or 1; that y is, is not said by the others.
     let (one, two, both) = (boolean(&x), boolean(&y), boolean(&sum));
-    let generators = [&one, &two, &both];
-    let sums = Sums::new(&generators, 4);
+    let sums = Sums::new(&[one.clone(), two.clone(), both.clone()], 4);
     assert!(sums.has(&x.times(&y)));
     assert!(sums.has(&x.times(&y).times(&column(2))));
     assert!(!sums.has(&x) && !sums.has(&column(2)));
-    assert!(!Sums::new(&[&one, &both], 4).has(&two));
+    assert!(!Sums::new(&[one, both], 4).has(&two));
     assert_eq!(boolean(&x).boolean(), Some(0));
 }

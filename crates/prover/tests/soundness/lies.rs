@@ -10,7 +10,7 @@ use p3_field::PrimeCharacteristicRing;
 use super::polynomial::Polynomials;
 use super::random::Random;
 use super::scene::Item;
-use super::situation::{self, Situation};
+use super::situation::{self, PAGES, Situation};
 use super::solver::{Row, Search};
 use super::survivors::LyingRow;
 use crate::chips::programs::tables;
@@ -51,24 +51,18 @@ impl Subject {
         chips.map(|(table, ops)| (table.name(), subject((table, ops)))).collect()
     }
 
-    /// Returns the polynomials.
-    pub(crate) const fn polynomials(&self) -> &Polynomials {
-        &self.polynomials
-    }
-
     /// Searches for a row that lies and that only `left_out`, or nothing, refuses.
     pub(crate) fn lie(&self, left_out: Option<Item>, effort: Effort) -> Option<LyingRow> {
         let mut random = Random::new(effort.seed);
         for _ in 0..effort.situations {
             let op = self.ops[random.index(self.ops.len())];
-            let Some(situation) = Situation::new(situation::random(op, &mut random)) else {
-                continue;
-            };
+            let text = situation::random(op, &mut random);
+            let Some(situation) = Situation::new(text, PAGES) else { continue };
             let honest = self.honest(&situation);
             let search = Search::new(&self.polynomials, &situation, honest.as_deref(), left_out);
             let mut searches = (0..effort.searches).map(|_| search.lie(PATIENCE, &mut random));
             if let Some(row) = searches.find_map(|row| row) {
-                return Some(LyingRow { cells: cells(&row), text: situation.text });
+                return Some(LyingRow { pages: PAGES, cells: cells(&row), text: situation.text });
             }
         }
         None
@@ -90,7 +84,8 @@ impl Subject {
 
     /// Returns what refuses a row, and whether it does something else than the instruction.
     pub(crate) fn judge(&self, row: &LyingRow) -> (Vec<Item>, bool) {
-        let situation = Situation::new(row.text.clone()).expect("the situation is reached");
+        let situation = Situation::new(row.text.clone(), row.pages);
+        let situation = situation.expect("the situation is reached");
         let mut cells = vec![F::ZERO; self.polynomials.width];
         for (cell, value) in &row.cells {
             cells[*cell] = *value;

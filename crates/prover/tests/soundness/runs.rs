@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kapsule_lower::isa::{Op, PC_CODE};
-use kapsule_proof::chips::{call, jump, movc};
+use kapsule_proof::chips::{call, div, jump, movc};
 use kapsule_proof::field::{F, element, limbs};
 use kapsule_proof::machine::{Access, Checked, Columns, Kind, rows_of};
 use kapsule_proof::publics::TIED_FIRST;
@@ -21,7 +21,7 @@ use crate::provided::provided;
 /// Returns the labels of everything that refuses a run: constraints, queries without an answer,
 /// and names of buses that do not balance.
 ///
-/// Counts of fixed tables are not looked at: a prover sets them to what is asked for.
+/// Counts of fixed tables are not looked at: a prover sets them to what is asked for, in sum.
 pub(super) fn refusals(run: &Run) -> BTreeSet<String> {
     let mut refusals = BTreeSet::new();
     let mut buses = BTreeMap::<(String, Vec<u32>), i64>::new();
@@ -39,7 +39,7 @@ pub(super) fn refusals(run: &Run) -> BTreeSet<String> {
                 if !is_lookup(&message.bus) {
                     *buses.entry((message.bus, message.tuple)).or_default() += message.count;
                 } else if table.name() != "POSEIDON2"
-                    && (message.count != 1 || !provided(&run.program, &message.bus, &message.tuple))
+                    && !provided(&run.program, &message.bus, &message.tuple)
                 {
                     refusals.insert(Item::Interaction(message.number).label(table.name()));
                 }
@@ -340,6 +340,12 @@ pub(super) const CHEATS: &[Cheat] = &[
         refused_by: &["MEM"],
     },
     Cheat {
+        name: "a trap of no instruction, which undoes a write",
+        run: divides,
+        change: undone,
+        refused_by: &["DIV.41"],
+    },
+    Cheat {
         name: "a return to another frame",
         run: words,
         change: |run| {
@@ -363,6 +369,49 @@ fn stale(run: &mut Run) {
     let target = rows[2].target;
     let number = run.boundary(target);
     run.edit("BOUNDARY", number, |row: &mut boundary::Row<F>| row.last = limbs(1));
+}
+
+/// A run that divides, writes 0 to a cell and then reads it.
+fn divides() -> Run {
+    let built = written(
+        "a division, a write and a read",
+        &[
+            (Op::Const, [CELL + 2, 0], 7),
+            (Op::Const, [CELL + 3, 0], 3),
+            (Op::DivU32, [CELL + 4, CELL + 2], u64::from(CELL + 3)),
+            (Op::Const, [CELL, 0], 0),
+            (Op::Mov, [CELL + 1, CELL], 0),
+        ],
+    );
+    Run { program: built.program, publics: built.publics, tables: built.tables }
+}
+
+/// A division by zero that is no step writes -1 times, which is to give what was there before and
+/// take what is there now: the move reads 5 where 0 was written.
+fn undone(run: &mut Run) {
+    let rows: Vec<movc::Row<F>> = run.rows("MOVC");
+    let (cell, time) = (rows[2].target, rows[2].state.ts + F::ONE);
+    let before = time - F::ONE;
+    run.edit("DIV", 1, |row: &mut div::Row<F>| {
+        row.binary.state.ts = time - F::TWO;
+        row.binary.operands.a = cell;
+        row.binary.old = limbs(5);
+        row.binary.write = since(time, before);
+        (row.zero, row.next) = (F::ONE, F::ONE);
+        // -1, so that a divisor of 0 is greater than the remainder.
+        row.borrow = [F::ONE; 3];
+        for number in [&mut row.x, &mut row.dividend, &mut row.remainder] {
+            number[3] = -F::ONE;
+        }
+    });
+    run.edit("MOVC", 3, |row: &mut movc::Row<F>| {
+        row.value = limbs(5);
+        row.read = since(row.state.ts, before);
+    });
+    for addr in [cell, rows[3].target] {
+        let number = run.boundary(addr);
+        run.edit("BOUNDARY", number, |row: &mut boundary::Row<F>| row.last = limbs(5));
+    }
 }
 
 /// The second write comes first, and the move reads what the first one wrote.

@@ -24,6 +24,10 @@ const X: u32 = 1;
 const Y: u32 = 2;
 const CONDITION: u32 = 3;
 const DEST: u32 = 4;
+/// Pages of memory, unless a situation says more.
+pub(crate) const PAGES: u32 = 2;
+/// Pages that memory can grow to.
+const PAGES_MAX: u32 = 4;
 /// Words that enter, if any do.
 const WORDS: [u64; 2] = [0x0004_0003_0002_0001, 7];
 
@@ -87,7 +91,7 @@ fn halves(value: u64) -> [u32; 4] {
 }
 
 /// Returns a program that executes these instructions and then ends wherever the last one leads.
-fn program(text: &[Written]) -> LProgram {
+fn program(text: &[Written], pages: u32) -> LProgram {
     let code = text.iter().copied().chain((0..LANDING).map(|_| (Op::Jmp, [0, 0], 0)));
     let code = code.enumerate().map(|(place, (op, [a, b], c))| {
         let cost = (place % 3) as u8;
@@ -102,15 +106,15 @@ fn program(text: &[Written]) -> LProgram {
         globals: vec![0x0005_0006_0007_0008],
         table: vec![entry(3), None, entry(3), entry(4)],
         data: filled.map(|cell| (cell, 0x8070_6050_f0e0_d0c0 ^ u64::from(cell))).collect(),
-        memory: MemoryLayout { pages_initial: 2, pages_max: 4 },
+        memory: MemoryLayout { pages_initial: pages, pages_max: pages.max(PAGES_MAX) },
         plan: Default::default(),
     }
 }
 
 impl Situation {
     /// Executes instructions and stops before the last of them; `None` if that is not reached.
-    pub(crate) fn new(text: Vec<Written>) -> Option<Self> {
-        let program = program(&text);
+    pub(crate) fn new(text: Vec<Written>, pages: u32) -> Option<Self> {
+        let program = program(&text, pages);
         let instr = *program.code.get(text.len() - 1)?;
         let mut watch = Watch { at: text.len() - 1, ..Watch::default() };
         let mut machine = Machine::new(&program).ok()?;
@@ -330,7 +334,7 @@ pub(crate) fn random(op: Op, random: &mut Random) -> Vec<Written> {
         C::Offset => offset,
         C::Count => [0, 1, 3, 0x2_0000, 0x3f_ffff][random.index(5)],
         C::Linkage => linkage,
-        C::Pages => 4,
+        C::Pages => u64::from(PAGES_MAX),
     };
     let landing = |taken: u64| u32::try_from(u64::from(here + 1).checked_sub(taken)?).ok();
     let first = match op {

@@ -9,7 +9,7 @@ use kapsule_proof::field::{F, element};
 use toml::de::{DeTable, DeValue};
 
 use super::matrix::{Findings, Lie};
-use super::situation::{Written, parse, text};
+use super::situation::{PAGES, Written, parse, text};
 
 /// Returns the path of a list.
 fn path(name: &str) -> PathBuf {
@@ -51,9 +51,11 @@ pub(crate) fn write_lies(found: &[Findings]) {
     std::fs::write(path("lies.txt"), text).expect("the list can be written");
 }
 
-/// A row that lies: the instructions of its situation and the cells that are not zero.
+/// A row that lies: its situation and the cells that are not zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LyingRow {
+    /// Pages of memory.
+    pub(crate) pages: u32,
     pub(crate) text: Vec<Written>,
     pub(crate) cells: Vec<(usize, F)>,
 }
@@ -64,7 +66,11 @@ pub(crate) fn rows() -> BTreeMap<String, LyingRow> {
     let row = |line: &str| {
         let parts: Vec<&str> = line.split(" | ").collect();
         let cells = parts[2].split(' ').map(cell).collect();
-        (parts[0].to_owned(), LyingRow { text: parse(parts[1]), cells })
+        let (pages, text) = match parts[1].split_once(" pages, ") {
+            Some((pages, text)) => (pages.parse().expect("a number"), text),
+            None => (PAGES, parts[1]),
+        };
+        (parts[0].to_owned(), LyingRow { pages, text: parse(text), cells })
     };
     text.lines().map(row).collect()
 }
@@ -73,7 +79,9 @@ pub(crate) fn rows() -> BTreeMap<String, LyingRow> {
 pub(crate) fn write_rows(rows: &BTreeMap<String, LyingRow>) {
     let mut list = String::new();
     for (label, row) in rows {
-        let _ = write!(list, "{label} | {} |", text(&row.text));
+        let pages =
+            if row.pages == PAGES { String::new() } else { format!("{} pages, ", row.pages) };
+        let _ = write!(list, "{label} | {pages}{} |", text(&row.text));
         for (cell, value) in &row.cells {
             let value: F = *value;
             let _ = write!(list, " {cell}:{value}");
@@ -101,6 +109,10 @@ pub(crate) struct Implied {
     pub(crate) degree: usize,
     /// Columns and what they are set to in a row on which it fails, if that mends the row.
     pub(crate) instead: BTreeMap<String, String>,
+    /// Buses whose messages count 0 times or once.
+    pub(crate) given: Vec<String>,
+    /// Columns that constraints define, with the number of the constraint.
+    pub(crate) defined: BTreeMap<String, usize>,
 }
 
 /// What the list says.
@@ -152,16 +164,23 @@ fn implied(table: &DeTable<'_>) -> BTreeMap<String, Implied> {
         let number = |value: &str| value.parse::<usize>().expect("a number");
         let others: Vec<usize> = by.iter().map(|one| number(&text(one.get_ref()))).collect();
         let degree = field("degree").map_or(4, |value| number(&text(value)));
-        let columns = field("instead").and_then(DeValue::as_table);
-        let columns = columns.into_iter().flatten();
-        let instead: BTreeMap<String, String> = columns
-            .map(|(name, value)| (name.get_ref().to_string(), text(value.get_ref())))
-            .collect();
+        let pairs = |name: &str| -> BTreeMap<String, String> {
+            let columns = field(name).and_then(DeValue::as_table).into_iter().flatten();
+            columns
+                .map(|(name, value)| (name.get_ref().to_string(), text(value.get_ref())))
+                .collect()
+        };
+        let (instead, defined) = (pairs("instead"), pairs("defined"));
+        let defined: BTreeMap<String, usize> =
+            defined.into_iter().map(|(name, value)| (name, number(&value))).collect();
+        let given = field("given").and_then(DeValue::as_array).into_iter().flatten();
+        let given: Vec<String> = given.map(|bus| text(bus.get_ref())).collect();
         for label in field("labels").and_then(DeValue::as_array).expect("labels") {
             let label = text(label.get_ref());
             let own = label.split_once('.').map(|(_, own)| number(own));
             let others = others.iter().copied().filter(|other| Some(*other) != own).collect();
-            implied.insert(label, Implied { others, degree, instead: instead.clone() });
+            let (instead, given, defined) = (instead.clone(), given.clone(), defined.clone());
+            implied.insert(label, Implied { others, degree, instead, given, defined });
         }
     }
     implied
