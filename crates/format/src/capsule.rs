@@ -40,6 +40,7 @@
 mod body;
 mod draft;
 mod file;
+pub mod fork;
 mod keyring;
 mod meta;
 mod payload;

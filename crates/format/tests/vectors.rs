@@ -14,6 +14,7 @@ mod container;
 mod da;
 mod encrypted;
 mod envelope;
+mod fork;
 mod hash;
 mod json;
 mod keys;
@@ -51,6 +52,7 @@ const GROUPS: &[Group] = &[
     Group { name: "container", judge: container::judge },
     Group { name: "da", judge: da::judge },
     Group { name: "envelope", judge: envelope::judge },
+    Group { name: "fork", judge: fork::judge },
     Group { name: "hash", judge: hash::judge },
     Group { name: "kcbor", judge: cbor::judge },
     Group { name: "keys", judge: keys::judge },

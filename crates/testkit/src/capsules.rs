@@ -1,5 +1,6 @@
 //! Sample capsules: a channel, who writes in it, and files that say something else.
 
+pub mod forks;
 pub mod snapshots;
 pub mod vectors;
 

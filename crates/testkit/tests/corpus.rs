@@ -47,7 +47,7 @@ const SOURCES: &[(&str, &[(&str, &str)])] = &[
     ("policy", &[("policy", "json")]),
     ("receipt", &[("receipt", "bytes")]),
     ("rjson", &[("rjson", "json"), ("policy", "json")]),
-    ("snapshot", &[("snapshot", "bytes")]),
+    ("snapshot", &[("snapshot", "bytes"), ("fork", "bytes")]),
     ("transcript", &[("transcript", "bytes")]),
     ("trust_json", &[("trust", "json"), ("policy", "json")]),
 ];

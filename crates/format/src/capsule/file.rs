@@ -156,6 +156,32 @@ impl<'a> Capsule<'a> {
         Signatures::read(self.container.envelopes(), &statement, self.meta.author.keys(), others)
     }
 
+    /// Checks what the capsule says of itself, and that its author signed it: all that can be known
+    /// without a store and without keys of readers.
+    ///
+    /// Signatures by `others` are looked at too, such as those of the owners of a channel.
+    ///
+    /// # Errors
+    /// As [`Capsule::check_bound`], [`Meta::check_facts`] and [`Capsule::check_links`]; what is
+    /// wrong with the first envelope of a known key; E033 for a key of the author that did not
+    /// sign.
+    pub fn check_own<'k>(
+        &'k self,
+        others: impl IntoIterator<Item = &'k PublicKey>,
+    ) -> Result<Signatures, DecodeError> {
+        self.check_bound()?;
+        self.meta.check_facts()?;
+        let signatures = self.signatures(others);
+        if let Some(error) = signatures.statement.iter().chain(&signatures.signature).next()
+            && guard!("format.capsule.own_signature", true)
+        {
+            return Err(error.clone());
+        }
+        signatures.check_own(&self.meta.author)?;
+        self.check_links()?;
+        Ok(signatures)
+    }
+
     /// Opens the payload: decrypts it and checks that it belongs here.
     ///
     /// Every error has the same text, so that a sender who sees it learns nothing; its code is for
@@ -171,6 +197,21 @@ impl<'a> Capsule<'a> {
             .decrypt(payload, limits::CAPSULE_PLAINTEXT_BYTES_MAX)
             .ok_or_else(|| uniform(ErrorCode::KeyNotHeld))?;
         payload::read(&self.meta, &plaintext).map_err(|error| uniform(error.code))
+    }
+
+    /// Returns the file without payload and logic: the same capsule, of which only the header is
+    /// passed on.
+    ///
+    /// # Errors
+    /// As [`crate::container::Writer::finish`].
+    pub fn header(&self) -> Result<Vec<u8>, DecodeError> {
+        let mut writer =
+            crate::container::Writer::new(Kind::Capsule, self.container.index().into());
+        let bound = |name: &str| self.meta.entries.iter().any(|entry| entry.name == name);
+        for entry in self.container.entries().iter().skip(1).filter(|entry| !bound(entry.name)) {
+            writer.push(entry.name, entry.bytes);
+        }
+        writer.finish()
     }
 
     /// Returns the file with more envelopes, for a keyring that several owners sign.

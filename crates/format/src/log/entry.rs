@@ -65,6 +65,9 @@ kinds! {
     AuditServed = "audit.served",
     SnapshotImported = "snapshot.imported",
     ProposalDecided = "proposal.decided",
+    StorageChanged = "storage.changed",
+    CapsulePruned = "capsule.pruned",
+    CapsuleRestored = "capsule.restored",
 }
 
 impl EntryKind {

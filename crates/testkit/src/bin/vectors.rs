@@ -1,5 +1,5 @@
-//! Writes the vectors of the groups `capsule`, `container`, `receipt` and `snapshot` anew, or of
-//! those that are named.
+//! Writes the vectors of the groups `capsule`, `container`, `fork`, `receipt` and `snapshot` anew,
+//! or of those that are named.
 //!
 //! ```text
 //! cargo run --release -p kapsule-testkit --bin vectors
@@ -19,7 +19,7 @@ fn main() -> io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spec/vectors");
     let named: Vec<String> = std::env::args().skip(1).collect();
     let is_wanted = |group: &str| named.is_empty() || named.iter().any(|name| name == group);
-    let groups = ["capsule", "container", "receipt", "snapshot"];
+    let groups = ["capsule", "container", "fork", "receipt", "snapshot"];
     for group in groups.into_iter().filter(|group| is_wanted(group)) {
         for folder in ["accept", "reject"] {
             let folder = root.join(group).join(folder);
@@ -29,7 +29,13 @@ fn main() -> io::Result<()> {
             fs::create_dir_all(&folder)?;
         }
     }
-    let all = [vectors::all(), capsules::vectors::all(), capsules::snapshots::all()].concat();
+    let all = [
+        vectors::all(),
+        capsules::vectors::all(),
+        capsules::snapshots::all(),
+        capsules::forks::all(),
+    ]
+    .concat();
     for vector in all.into_iter().filter(|vector| is_wanted(vector.group)) {
         let Vector { group, name, why, expect, check, more, bytes } = vector;
         let rejected = expect.starts_with('E');

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use kapsule_format::authoring::{Draft, Inputs, Syntax, Text};
 use kapsule_format::capsule::Capsule;
+use kapsule_format::capsule::fork::Fork;
 use kapsule_format::container::{Container, Writer};
 use kapsule_format::encrypt::Identities;
 use kapsule_format::envelope::{Envelope, Statement};
@@ -192,6 +193,12 @@ pub(super) fn snapshot(bytes: &[u8]) -> bool {
     assert_eq!(snapshot.index().id(), snapshot.id(), "the id is that of the index");
     for (id, file) in snapshot.capsules() {
         assert!(Capsule::decode(file).is_ok_and(|capsule| capsule.id() == *id), "{id} is there");
+    }
+    if let Ok(fork) = Fork::verify(bytes) {
+        assert!(fork.sides.len() > 1, "a fork has sides");
+        let files = snapshot.capsules().values().copied();
+        let headers = Fork::write(fork.channel, files, false).expect("payloads prove nothing");
+        assert_eq!(Fork::verify(&headers), Ok(fork));
     }
     true
 }
