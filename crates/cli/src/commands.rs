@@ -16,6 +16,7 @@ mod dispatch;
 mod doctor;
 mod explain;
 mod feed;
+mod fork;
 mod ingest;
 mod inspect;
 mod key;
@@ -32,6 +33,7 @@ mod policy;
 mod post;
 mod protect;
 mod prove;
+mod prune;
 mod receipt;
 mod recipient;
 mod relay_filter;
@@ -95,6 +97,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Snapshot(snapshot::Command),
     #[command(subcommand)]
+    Fork(fork::Command),
+    Prune(prune::Args),
+    #[command(subcommand)]
     Log(log::Command),
     Doctor(doctor::Args),
     Limits(limits::Args),
@@ -138,6 +143,8 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Ledger(args) => ledger::run(context, &args),
         Command::Agent(args) => agent::run(context, &args),
         Command::Snapshot(command) => snapshot::run(context, &command),
+        Command::Fork(command) => fork::run(context, &command),
+        Command::Prune(args) => prune::run(context, &args),
         Command::Log(command) => log::run(context, &command),
         Command::Doctor(args) => doctor::run(context, &args),
         Command::Limits(args) => limits::run(context, &args),

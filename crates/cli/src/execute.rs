@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use kapsule_abi::{ErrorCode, Hostcall, Limit, Outcome, Rule, guard};
 use kapsule_engine::{
-    Backend, CodeOrigin, Compiled, Compose, Host, HostError, Job, JobOptions, MemoryHost, Pool,
-    Replay, ReplayOptions, Run, RunError,
+    Backend, CodeOrigin, Compiled, Compose, Host, HostError, Job, JobOptions, Pool, Replay,
+    ReplayOptions, Run, RunError,
 };
 use kapsule_format::Digest;
 use kapsule_format::manifest::Abi;
@@ -419,10 +419,10 @@ impl Ready<'_> {
     /// Runs one entry against a host that `host` makes; the engine of the request is not looked at.
     ///
     /// With `auto` a run for which the JIT lacks native stack is repeated on the interpreter.
-    pub(crate) fn run(
+    pub(crate) fn run<H: Host>(
         &self,
         request: &Request<'_>,
-        host: impl Fn() -> MemoryHost,
+        host: impl Fn() -> H,
     ) -> Result<Ran, Failure> {
         let job = self.loaded.job(request)?;
         let start = Instant::now();

@@ -14,27 +14,33 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use kapsule_abi::ErrorCode;
-use kapsule_format::capsule::{Capsule, CapsuleId};
+use kapsule_format::capsule::{Capsule, CapsuleId, kind};
 use kapsule_format::encrypt::Identities;
 use kapsule_format::envelope::Signatures;
 use kapsule_format::hash::sha256;
 use kapsule_format::{DecodeError, Digest};
-use kapsule_store::{CapsuleFile, Store, StoreError, Write};
+use kapsule_store::{CapsuleFile, CapsuleRow, Statement, Store, StoreError, Trusted, View, Write};
 
 use judging::{Verdict, accept, judge, quarantine};
 pub(crate) use keys::Keys;
 pub(crate) use logic::{Logics, Wanted};
-use processing::{Processed, keep, process};
+use processing::{Around, Kept, Processed, keep, process};
 
 use crate::batch;
 use crate::error::Failure;
+use crate::gather::Item;
 use crate::interrupt;
-use crate::reading;
 
 /// Capsules that are written together.
 ///
 /// Chosen: a commit waits for the disk about once per thousand capsules, and Ctrl-C not long.
 const GROUP: usize = 1_024;
+
+/// Fuel of the runs inside one change, which ends with the run that reaches it.
+///
+/// Chosen: some seconds, less than another writer waits; a number of fuel and no time, so that the
+/// same capsules make the same groups everywhere.
+const GROUP_FUEL: u64 = 1 << 31;
 
 /// A capsule file as it came.
 pub(crate) struct File {
@@ -62,6 +68,8 @@ impl<'a> Looked<'a> {
 pub(crate) enum Fate {
     /// It is in the graph.
     Accepted {
+        /// Whether it was there before, without its body.
+        restored: bool,
         /// Whether another capsule takes its place too.
         fork: bool,
         /// Why the payload was not read, if it was not.
@@ -98,6 +106,8 @@ pub(crate) struct Ingest<'a> {
     pub(crate) keys: Keys<'a>,
     /// What processes them.
     pub(crate) logics: &'a Logics<'a>,
+    /// What they are told of trust.
+    pub(crate) trusted: Trusted,
     /// Time of this call.
     pub(crate) now_ms: u64,
 }
@@ -130,7 +140,7 @@ impl Examined {
     fn signatures(candidate: &Candidate<'_>) -> Self {
         let earlier = candidate.examined.clone();
         earlier.unwrap_or_else(|| {
-            let signatures = reading::check(candidate.file.capsule(), &[]);
+            let signatures = candidate.file.capsule().check_own([]);
             Self { signatures, processed: None }
         })
     }
@@ -147,10 +157,27 @@ impl Examined {
     }
 }
 
+/// How a capsule came in.
+#[derive(Clone, Copy)]
+struct Entrance {
+    fork: bool,
+    /// Its header was there before.
+    restored: bool,
+}
+
 /// What is decided of a candidate inside a change.
 enum Settled {
     Done(Fate),
-    Accepted { fork: bool, examined: Examined },
+    /// Accepted, with what its key showed; `fuel` is that of a run in this change.
+    Finished {
+        fate: Fate,
+        fuel: u64,
+    },
+    /// Accepted, and nothing else yet.
+    Accepted {
+        entrance: Entrance,
+        examined: Examined,
+    },
     Waits(DecodeError, Examined),
 }
 
@@ -236,7 +263,12 @@ impl Ingest<'_> {
             let id = found.as_ref().ok().map(|found| found.capsule().id());
             let sha256 =
                 found.as_ref().map_or_else(|_| sha256(&file.bytes), |found| *found.sha256());
-            let held = id.map(|id| view.held(&id)).transpose()?.flatten().is_some();
+            let held = match &found {
+                Ok(found) => {
+                    view.held(&found.capsule().id())?.is_some() && !view.lacks_body(found)?
+                }
+                Err(_) => false,
+            };
             let fate = match view.quarantined(&sha256)? {
                 _ if held => Fate::Held,
                 Some(code) if !may_change(&code) => {
@@ -284,15 +316,18 @@ impl Ingest<'_> {
         candidates: Vec<Candidate<'f>>,
         tell: &mut impl FnMut(Told) -> Result<(), Failure>,
     ) -> Result<Waiting<'f>, Failure> {
-        let Self { store, keys, logics, now_ms } = self;
+        let Self { store, keys, logics, trusted, now_ms } = self;
         let settle = |write: &mut Write<'_>, one: &Candidate<'_>, examined: Examined| {
             let settled = settle(write, keys, one, examined, *now_ms)?;
-            let Settled::Accepted { fork, .. } = settled else { return Ok(settled) };
+            let Settled::Accepted { entrance, .. } = settled else { return Ok(settled) };
             let capsule = one.file.capsule();
             keys.learn(capsule);
-            finish(write, one, fork, &process(keys, logics, capsule), *now_ms)
+            let processed = process(keys, logics, capsule);
+            let around = Around { logics, trusted, entrance, now_ms: *now_ms };
+            let kept = keep(write, around, capsule, &processed)?;
+            Ok(finished(entrance, &processed, kept))
         };
-        round(store, candidates, Examined::signatures, settle, tell)
+        round(store, candidates, Examined::signatures, settle, tell, *now_ms)
     }
 
     /// Takes everything else in; what is opened and run is so before it is judged, since nothing
@@ -302,18 +337,20 @@ impl Ingest<'_> {
         candidates: Vec<Candidate<'f>>,
         tell: &mut impl FnMut(Told) -> Result<(), Failure>,
     ) -> Result<Waiting<'f>, Failure> {
-        let Self { store, keys, logics, now_ms } = self;
+        let Self { store, keys, logics, trusted, now_ms } = self;
         let (keys, logics): (&Keys<'_>, &Logics<'_>) = (keys, logics);
         let examine = |one: &Candidate<'_>| Examined::whole(one, keys, logics);
         let settle = |write: &mut Write<'_>, one: &Candidate<'_>, examined: Examined| match settle(
             write, keys, one, examined, *now_ms,
         )? {
-            Settled::Accepted { fork, examined: Examined { processed: Some(processed), .. } } => {
-                finish(write, one, fork, &processed, *now_ms)
+            Settled::Accepted { entrance, examined: Examined { processed: Some(done), .. } } => {
+                let around = Around { logics, trusted, entrance, now_ms: *now_ms };
+                let kept = keep(write, around, one.file.capsule(), &done)?;
+                Ok(finished(entrance, &done, kept))
             }
             settled => Ok(settled),
         };
-        round(store, candidates, examine, settle, tell)
+        round(store, candidates, examine, settle, tell, *now_ms)
     }
 
     /// Keeps what still waits in quarantine, where the next call looks at it again.
@@ -364,6 +401,7 @@ fn round<'f>(
     examine: impl Fn(&Candidate<'_>) -> Examined + Sync,
     mut settle: impl FnMut(&mut Write<'_>, &Candidate<'_>, Examined) -> Result<Settled, Failure>,
     tell: &mut impl FnMut(Told) -> Result<(), Failure>,
+    now_ms: u64,
 ) -> Result<Waiting<'f>, Failure> {
     let count = candidates.len();
     let mut waits = BTreeMap::new();
@@ -373,7 +411,7 @@ fn round<'f>(
             interrupt::check()?;
             let mut told = Vec::new();
             let written = store.write::<(), Stop>(|write| {
-                let mut decided = false;
+                let (mut decided, mut spent) = (false, 0_u64);
                 for _ in 0..GROUP.min(count - results.taken()) {
                     // The one gap is that of Ctrl-C.
                     let (index, examined) = results.next().ok_or_else(interrupt::failure)?;
@@ -386,9 +424,18 @@ fn round<'f>(
                             decided |= fate != Fate::Held;
                             told.push(one.told(fate));
                         }
-                        Settled::Accepted { .. } => unreachable!("`finish` follows acceptance"),
+                        Settled::Finished { fate, fuel } => {
+                            decided = true;
+                            spent = spent.saturating_add(fuel);
+                            told.push(one.told(fate));
+                        }
+                        Settled::Accepted { .. } => unreachable!("more follows acceptance"),
+                    }
+                    if spent > GROUP_FUEL {
+                        break;
                     }
                 }
+                write.tell_storage(now_ms)?;
                 if decided { Ok(()) } else { Err(Stop::Nothing) }
             });
             match written {
@@ -430,26 +477,69 @@ fn settle(
         Verdict::Refuse(error) => refuse(write, Some(one.file.capsule().id()), error),
         Verdict::Accept { fork } => {
             accept(write, &one.file, now_ms)?;
-            Ok(Settled::Accepted { fork, examined })
+            Ok(Settled::Accepted { entrance: Entrance { fork, restored: false }, examined })
+        }
+        Verdict::Restore => {
+            write.restore(&one.file, now_ms)?;
+            let entrance = Entrance { fork: false, restored: true };
+            Ok(Settled::Accepted { entrance, examined })
         }
     }
 }
 
-/// Writes what came of the payload of an accepted capsule.
-fn finish(
-    write: &mut Write<'_>,
-    one: &Candidate<'_>,
-    fork: bool,
-    processed: &Processed,
-    now_ms: u64,
-) -> Result<Settled, Failure> {
-    let logic = keep(write, one.file.capsule().id(), processed, now_ms)?;
-    Ok(Settled::Done(Fate::Accepted { fork, unread: processed.unread, logic }))
+/// Says what became of an accepted capsule.
+fn finished(entrance: Entrance, processed: &Processed, kept: Kept) -> Settled {
+    let Entrance { fork, restored } = entrance;
+    let fate = Fate::Accepted { restored, fork, unread: processed.unread, logic: kept.logic };
+    Settled::Finished { fate, fuel: kept.fuel }
 }
 
 /// Tells whether a printed code is one of something that is missing.
 pub(crate) fn may_change(code: &str) -> bool {
     [ErrorCode::AncestorAbsent, ErrorCode::NotLookedAt].iter().any(|own| own.to_string() == code)
+}
+
+/// Files that are opened together.
+///
+/// Chosen: some megabytes at the size of most capsules.
+pub(crate) const OPENED_TOGETHER: usize = 4_096;
+
+/// Opens capsules of a store on all cores, and gives what each says to `then` in the order of the
+/// rows; nothing for one that no key opens.
+pub(crate) fn open_rows(
+    view: View<'_>,
+    keys: &Keys<'_>,
+    rows: &[CapsuleRow],
+    mut then: impl FnMut(Option<Item>),
+) -> Result<(), Failure> {
+    for portion in rows.chunks(OPENED_TOGETHER) {
+        interrupt::check()?;
+        let files = portion.iter().map(|row| view.file(&row.id));
+        let files = files.collect::<Result<Vec<_>, StoreError>>()?;
+        let work = |index: usize| {
+            let capsule = Capsule::decode(&files[index]).map_err(StoreError::from)?;
+            let body = keys.open(&capsule).map(|opened| opened.body);
+            Ok::<_, Failure>(body.ok().map(|body| Item::of(&capsule, body)))
+        };
+        let told = batch::in_order(files.len(), jobs(), work, |_, item| {
+            then(item?);
+            Ok::<(), Failure>(())
+        })?;
+        if told < files.len() {
+            return Err(interrupt::failure());
+        }
+    }
+    Ok(())
+}
+
+/// Reads every trust statement of a store that a key opens, in the order of acceptance.
+pub(crate) fn statements(store: &Store, keys: &Keys<'_>) -> Result<Vec<Statement>, Failure> {
+    let rows = store.view().of_kind(kind::TRUST)?;
+    let mut statements = Vec::new();
+    open_rows(store.view(), keys, &rows, |item| {
+        statements.extend(item.iter().flat_map(processing::statements));
+    })?;
+    Ok(statements)
 }
 
 /// Reads the keys of every channel of a store.

@@ -6,7 +6,8 @@ use kapsule_abi::ErrorCode;
 use kapsule_format::Digest;
 use kapsule_format::capsule::Capsule;
 use kapsule_format::encrypt::Identities;
-use kapsule_store::{CHECKPOINT_EVERY, Store, StoreError};
+use kapsule_format::key::IdentityId;
+use kapsule_store::{CHECKPOINT_EVERY, Store, StoreError, Trusted};
 use serde_json::{Value, json};
 
 use crate::channels::Channels;
@@ -15,10 +16,11 @@ use crate::closure::{PackageArgs, Sources};
 use crate::dispatch::Dispatch;
 use crate::error::Failure;
 use crate::grants::GrantArgs;
-use crate::ingest::{self, Fate, File, Ingest, Looked, Told, Wanted, may_change};
+use crate::ingest::{self, Fate, File, Ingest, Keys, Logics, Looked, Told, Wanted, may_change};
 use crate::opening::{self, TrustArgs, Verifier};
 use crate::text::{facts, grouped};
 use crate::ui::Ui;
+use crate::views::trust::{self, ViewerArgs};
 
 /// Files of the quarantine that are looked at together; chosen, as their sizes are not known.
 const PORTION_WAITING: usize = 4_096;
@@ -35,6 +37,8 @@ pub(crate) struct IntakeArgs {
     packages: PackageArgs,
     #[command(flatten)]
     grants: GrantArgs,
+    #[command(flatten)]
+    viewer: ViewerArgs,
 }
 
 /// What [`Intake`] works with, besides the store.
@@ -44,6 +48,7 @@ pub(crate) struct Needs<'a> {
     verifier: Verifier<'a>,
     grants: &'a GrantArgs,
     dispatch: Dispatch,
+    viewer: Option<IdentityId>,
 }
 
 impl IntakeArgs {
@@ -59,6 +64,7 @@ impl IntakeArgs {
             verifier: self.trust.verifier()?,
             grants: &self.grants,
             dispatch: Dispatch::of(&context.home()?)?,
+            viewer: self.viewer.find(context)?,
         })
     }
 }
@@ -95,14 +101,15 @@ impl<'a> Intake<'a> {
         again: bool,
     ) -> Result<(), Failure> {
         let Self { ui, store, needs, summary } = self;
-        let Needs { held, sources, verifier, grants, dispatch } = needs;
+        let Needs { held, sources, verifier, grants, dispatch, viewer } = needs;
         let looked = ingest::look(files)?;
         let mut wanted = Wanted::default();
         looked.iter().filter_map(Looked::capsule).for_each(|one| wanted.note(dispatch, one));
         let packages = wanted.open(sources, verifier);
         packages.ready(grants, dispatch, files.len() as u64, |logics| {
             let keys = ingest::keys(store, held)?;
-            let mut ingest = Ingest { store, keys, logics, now_ms: opening::now_ms() };
+            let trusted = trusted(store, &keys, logics, *viewer)?;
+            let mut ingest = Ingest { store, keys, logics, trusted, now_ms: opening::now_ms() };
             ingest.take(looked, |told| {
                 advance();
                 summary.add(ui, told, again)
@@ -139,6 +146,23 @@ impl<'a> Intake<'a> {
     }
 }
 
+/// Reads what packages may ask about trust, where any does.
+fn trusted(
+    store: &Store,
+    keys: &Keys<'_>,
+    logics: &Logics<'_>,
+    viewer: Option<IdentityId>,
+) -> Result<Trusted, Failure> {
+    let mut trusted = Trusted::default();
+    if logics.asks_statements() {
+        trusted.statements = ingest::statements(store, keys)?;
+    }
+    if let (true, Some(viewer)) = (logics.asks_scores(), viewer) {
+        trusted.scores = trust::last_scores(store, viewer)?;
+    }
+    Ok(trusted)
+}
+
 /// Returns the files in quarantine that an earlier call could not judge, keyrings first, then by
 /// their claimed time; one file is in memory at a time.
 fn waiting(store: &Store) -> Result<Vec<Digest>, StoreError> {
@@ -173,6 +197,7 @@ impl Summary {
             return Ok(());
         }
         let (word, code, detail) = match &told.fate {
+            Fate::Accepted { restored: true, .. } => ("restored", None, None),
             Fate::Accepted { .. } => ("accepted", None, None),
             Fate::Held => ("held already", None, None),
             Fate::Refused(code, detail) => ("refused", Some(*code), Some(detail.clone())),
@@ -180,7 +205,7 @@ impl Summary {
         };
         self.count(word);
         let (mut opened, mut logic) = (Value::Null, Value::Null);
-        if let Fate::Accepted { fork, unread, logic: ran } = &told.fate {
+        if let Fate::Accepted { fork, unread, logic: ran, .. } = &told.fate {
             if *fork {
                 self.count("of them forks");
             }
@@ -237,6 +262,7 @@ impl Summary {
         } else {
             let order = [
                 "accepted",
+                "restored",
                 "of them processed",
                 "of them not processed",
                 "of them unreadable",

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use kapsule_abi::hostcall::HOSTCALLS;
-use kapsule_abi::{ErrorCode, Hostcall};
+use kapsule_abi::{ErrorCode, Hostcall, guard};
 use kapsule_engine::{Effects, Host, MemoryHost};
 use kapsule_format::policy::Policy;
 use kapsule_host::{DirectoryHost, SetupError};
@@ -16,6 +16,16 @@ use crate::text::plain;
 
 /// Numbers of the hostcalls that need storage.
 const STORAGE: std::ops::RangeInclusive<u16> = 15..=18;
+/// Number of the hostcall `get_trust_score`.
+const SCORES: std::ops::RangeInclusive<u16> = 9..=9;
+/// Numbers of the hostcalls about trust.
+const TRUST: std::ops::RangeInclusive<u16> = 9..=10;
+/// Number of the hostcall `trust_edges`.
+const STATEMENTS: std::ops::RangeInclusive<u16> = 10..=10;
+/// Numbers of the hostcalls that need storage or the graph.
+const KEPT: std::ops::RangeInclusive<u16> = 15..=21;
+/// Numbers of the hostcalls that reach files and machines.
+const REACHED: std::ops::RangeInclusive<u16> = 24..=26;
 /// Number of the hostcall `call`.
 const CALL: u16 = 23;
 /// Numbers of the hostcalls that reach beyond one run.
@@ -122,6 +132,36 @@ pub(crate) fn check_batch(loaded: &Loaded<'_>, policy: &Policy) -> Result<(), Fa
             let message = format!("{} reaches outside of a run with {}", loaded.name, call.name);
             Err(Failure::usage(message, "run it once for each input, without --batch"))
         }
+    }
+}
+
+/// Tells whether a run over a capsule can ask a store something, so that runs have an order.
+pub(crate) fn asks_store(loaded: &Loaded<'_>, policy: &Policy) -> bool {
+    imports(loaded, policy, TRUST).is_some() || imports(loaded, policy, OUTSIDE).is_some()
+}
+
+/// Tells whether a run can ask for scores of trust.
+pub(crate) fn asks_scores(loaded: &Loaded<'_>, policy: &Policy) -> bool {
+    imports(loaded, policy, SCORES).is_some()
+}
+
+/// Tells whether a run can ask for trust statements.
+pub(crate) fn asks_statements(loaded: &Loaded<'_>, policy: &Policy) -> bool {
+    imports(loaded, policy, STATEMENTS).is_some()
+}
+
+/// Refuses a package that would keep something beside its output, or look elsewhere than in its
+/// input, where many capsules are processed together.
+pub(crate) fn check_view(loaded: &Loaded<'_>, policy: &Policy) -> Result<(), Failure> {
+    let found = imports(loaded, policy, KEPT).or_else(|| imports(loaded, policy, REACHED));
+    match found {
+        Some(call) if guard!("cli.views.outside", true) => {
+            let message = format!("{} asks for {} in a view", loaded.name, call.name);
+            let hint = "a view has its input alone; process each capsule by itself with \
+                        `kapsule dispatch set KIND PACKAGE --scope capsule`";
+            Err(Failure::new(ErrorCode::HostcallDenied, message, hint))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use kapsule_abi::{ErrorCode, guard};
 use kapsule_engine::{MemoryHost, Proposal};
 use kapsule_format::Digest;
-use kapsule_format::capsule::{Capsule, ChannelId, kind};
+use kapsule_format::capsule::{ChannelId, kind};
 use kapsule_format::cbor::{self, Value};
 use kapsule_format::encrypt::Identities;
 use kapsule_format::hash::sha256;
@@ -37,12 +37,7 @@ use crate::opening::{self, TrustArgs};
 use crate::paths::Home;
 use crate::session::{Session, SessionArgs};
 use crate::text::grouped;
-use crate::{batch, files, ingest, interrupt, proposals, storing};
-
-/// Files that are opened together.
-///
-/// Chosen: some megabytes at the size of most capsules.
-const PORTION: usize = 4_096;
+use crate::{files, ingest, interrupt, proposals, storing, surroundings};
 
 /// How a view is computed; shared by the commands that show one.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -188,30 +183,16 @@ impl<'a> Desk<'a> {
         let what = format!("opening {} capsules", grouped(rows.len() as u64));
         // A page of them takes no time that a person notices.
         let ui = &self.context.ui;
-        let progress = (rows.len() > PORTION).then(|| ui.begin_counted(&what, rows.len() as u64));
+        let progress = (rows.len() > ingest::OPENED_TOGETHER)
+            .then(|| ui.begin_counted(&what, rows.len() as u64));
         let mut opened = Opened::default();
-        let view = self.store.view();
-        for portion in rows.chunks(PORTION) {
-            interrupt::check()?;
-            let files = portion.iter().map(|row| view.file(&row.id));
-            let files = files.collect::<Result<Vec<_>, StoreError>>()?;
-            let work = |index: usize| {
-                let capsule = Capsule::decode(&files[index]).map_err(StoreError::from)?;
-                let body = keys.open(&capsule).map(|opened| opened.body);
-                Ok::<_, Failure>(body.ok().map(|body| Item::of(&capsule, body)))
-            };
-            let told = batch::in_order(files.len(), ingest::jobs(), work, |_, item| {
-                match item? {
-                    Some(item) => opened.items.push(item),
-                    None => opened.closed += 1,
-                }
-                progress.iter().for_each(crate::ui::Progress::advance);
-                Ok::<(), Failure>(())
-            })?;
-            if told < files.len() {
-                return Err(interrupt::failure());
+        ingest::open_rows(self.store.view(), &keys, rows, |item| {
+            match item {
+                Some(item) => opened.items.push(item),
+                None => opened.closed += 1,
             }
-        }
+            progress.iter().for_each(crate::ui::Progress::advance);
+        })?;
         if let Some(progress) = progress {
             progress.end(&format!("{} opened", grouped(opened.items.len() as u64)));
         }
@@ -322,7 +303,10 @@ impl<'a> Desk<'a> {
         let (grants, args) = (rule.granted(&self.args.grants), self.args);
         let path = PathBuf::from(files.name());
         let session = SessionArgs::of_module(&path, &grants, &args.trust, &args.packages);
-        session.open_files(self.context, &files, Some(id), Engine::Auto, |session| then(&session))
+        session.open_files(self.context, &files, Some(id), Engine::Auto, |session| {
+            surroundings::check_view(session.loaded, &session.effective.policy)?;
+            then(&session)
+        })
     }
 
     /// Returns a digest of all that an output depends on besides capsules and time.
@@ -343,6 +327,8 @@ impl<'a> Desk<'a> {
             policy.unwrap_or_default().into(),
             texts(recipients.iter().map(String::as_str).collect()),
             Value::Array(parts.collect()),
+            // A body that was dropped or came back changes what is read, though no capsule came.
+            Value::array(self.store.view().pruned_mark()?),
         ]);
         Ok(sha256(&cbor::encode(&basis)))
     }

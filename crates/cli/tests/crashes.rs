@@ -24,11 +24,11 @@ use crate::ingests::INGEST;
 use crate::support::{Bench, KAPSULE};
 
 /// Capsules of the folder: more than are written in one change.
-const CAPSULES: usize = 1_500;
+const CAPSULES: usize = 1_200;
 /// Kills in CI.
 const ROUNDS: u64 = 6;
-/// Cuts of each write-ahead log.
-const CUTS: u64 = 4;
+/// Cuts of each write-ahead log; the tests of the store cut one at every frame.
+const CUTS: u64 = 2;
 /// Bytes of the write-ahead log before its frames, and of a frame with its page.
 const WAL: (u64, u64) = (32, 24 + 4_096);
 

@@ -53,11 +53,14 @@ impl Writer {
     }
 
     fn draft(&self, text: &str) -> Draft {
-        let body = Body::Post(Post::plain(text));
+        self.draft_of(kind::POST, &Body::Post(Post::plain(text)))
+    }
+
+    fn draft_of(&self, kind: &str, body: &Body) -> Draft {
         let seq = self.last.map_or(0, |(_, seq)| seq + 1);
         let time = START_MS + 1 + seq;
         let identity = self.identity.clone();
-        let mut draft = Draft::new(self.channel, identity, 0, time, kind::POST, &body).unwrap();
+        let mut draft = Draft::new(self.channel, identity, 0, time, kind, body).unwrap();
         (draft.seq, draft.back) = (seq, self.last.map(|(id, _)| id));
         if self.last.is_none() {
             draft.prev.push(self.genesis);
@@ -72,6 +75,12 @@ impl Writer {
         sealed.sign([&self.secret]).unwrap()
     }
 
+    /// Says something of any kind.
+    pub(crate) fn say(&mut self, kind: &str, body: &Body) -> Vec<u8> {
+        let draft = self.draft_of(kind, body);
+        self.seal(draft)
+    }
+
     pub(crate) fn post(&mut self, text: &str) -> Vec<u8> {
         let draft = self.draft(text);
         self.seal(draft)
@@ -81,6 +90,7 @@ impl Writer {
 /// Prepares what the examples of `ingest`, `log` and `doctor` name.
 pub(crate) fn stage(bench: &Bench) {
     let mut writer = fill(bench);
+    let mut rival = writer.clone();
     bench.write("post.kapsule", writer.post("post"));
     bench.ok(&["ingest", "capsules", "--origin", "example.org/log"]);
     bench.ok(&["log", "key", "log"]);
@@ -88,6 +98,19 @@ pub(crate) fn stage(bench: &Bench) {
     bench.write("log.vkey", signed["vkey"].as_str().unwrap());
     bench.ok(&["log", "export", "-o", "audit.klog"]);
     bench.ok(&["snapshot", "export", "parts"]);
+    fork(bench, &mut rival);
+    let told = bench.json(&["fork", "export", "evidence"]).remove(0);
+    bench.write("fork.ksnap", bench.read(told["file"].as_str().unwrap()));
+}
+
+/// Lets the author say two things in one place, and the store know.
+pub(crate) fn fork(bench: &Bench, writer: &mut Writer) {
+    let last = writer.last;
+    bench.write("one.kapsule", writer.post("one"));
+    writer.last = last;
+    bench.write("other.kapsule", writer.post("other"));
+    bench.ok(&["ingest", "one.kapsule"]);
+    bench.ok(&["ingest", "other.kapsule"]);
 }
 
 /// A folder `capsules` with a genesis and three posts, and the reader's secret in `reader`.
@@ -209,12 +232,11 @@ fn both_sides_of_a_fork_are_kept() {
     let (bench, mut writer) = bench();
     bench.ok(&INGEST);
     let last = writer.last;
-    bench.write("one.kapsule", writer.post("one"));
+    fork(&bench, &mut writer);
     writer.last = last;
-    bench.write("other.kapsule", writer.post("other"));
-    bench.ok(&["ingest", "one.kapsule"]);
-    let other = bench.json(&["ingest", "other.kapsule"]);
-    assert_eq!(other.last().unwrap()["files"]["of them forks"], "1");
+    bench.write("third.kapsule", writer.post("third"));
+    let third = bench.json(&["ingest", "third.kapsule"]);
+    assert_eq!(third.last().unwrap()["files"]["of them forks"], "1");
 }
 
 /// Adds `hello.mod` to the package directory and returns what a capsule says of it.

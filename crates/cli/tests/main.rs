@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers that cannot go on fail the test that calls them")]
 
 mod analyses;
+mod asking;
 mod audits;
 mod batches;
 mod capsules;
@@ -13,6 +14,7 @@ mod demo;
 mod encrypted;
 mod examples;
 mod exchanges;
+mod forks;
 mod ingests;
 mod interrupts;
 mod keys;

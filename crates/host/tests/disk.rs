@@ -132,7 +132,7 @@ fn a_dag_directory_holds_metadata_only() {
     fs::write(&file, b"\xa0").unwrap();
     assert_eq!(open().unwrap_err().code, ErrorCode::StoreCorrupt);
     fs::remove_file(&file).unwrap();
-    fs::write(disk.path("dag/short.cbor"), metadata(1, vec![]).encode()).unwrap();
+    fs::write(disk.path("dag/short.cbor"), graph().metadata[0].encode()).unwrap();
     assert_eq!(open().unwrap_err().code, ErrorCode::StoreCorrupt);
 }
 

@@ -55,3 +55,12 @@ pub(crate) fn get(directory: &Path, digest: &Digest) -> Result<Vec<u8>, StoreErr
     }
     Ok(bytes)
 }
+
+/// Removes a value; one that is not there is no failure.
+pub(crate) fn remove(directory: &Path, digest: &Digest) -> Result<(), StoreError> {
+    let path = path(directory, digest);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(wrap(&path)(error)),
+        _ => Ok(()),
+    }
+}

@@ -408,7 +408,11 @@ impl Write<'_> {
         View { connection: &self.transaction, blobs: self.blobs }
     }
 
-    fn inline<'b>(&self, sha256: &Digest, file: &'b [u8]) -> Result<Option<&'b [u8]>, StoreError> {
+    pub(crate) fn inline<'b>(
+        &self,
+        sha256: &Digest,
+        file: &'b [u8],
+    ) -> Result<Option<&'b [u8]>, StoreError> {
         if file.len() <= blobs::INLINE_BYTES_MAX {
             return Ok(Some(file));
         }

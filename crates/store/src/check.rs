@@ -1,5 +1,7 @@
 //! Looking for damage: everything that can be recomputed is recomputed.
 
+mod pruned;
+mod storage;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +32,8 @@ pub enum Place {
     Result,
     /// A proposal of an agent.
     Proposal,
+    /// What a package keeps.
+    Storage,
     /// A file in quarantine.
     Quarantine,
     /// A file beside the database.
@@ -52,8 +56,18 @@ pub struct Damage {
 struct Told {
     /// Capsule id to the index of the entry that accepted it.
     capsules: BTreeMap<Digest, u64>,
+    /// Capsule id to the last entry that names its file, with that name.
+    files: BTreeMap<Digest, Named>,
     /// Entries about runs and refusals, by index.
     entries: BTreeMap<u64, Entry>,
+}
+
+/// The file of a capsule, as an entry names it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Named {
+    file: Digest,
+    entry: u64,
+    pruned: bool,
 }
 
 struct Checker<'a> {
@@ -87,9 +101,11 @@ impl Store {
         checker.database()?;
         checker.log(key)?;
         checker.capsules()?;
+        checker.pruned()?;
         checker.results()?;
         checker.views()?;
         checker.proposals()?;
+        checker.storage()?;
         checker.quarantine()?;
         checker.prepared()?;
         Ok(checker.found)
@@ -308,6 +324,11 @@ impl<'a> Checker<'a> {
                     format!("no entry {} of the log accepts capsule {}", row.entry, row.id);
                 self.corrupt(Place::Capsule, detail);
             }
+            let named = self.told.files.get(row.id.digest());
+            if guard!("store.check.capsule_file", named.is_some_and(|one| one.file != row.sha256)) {
+                let detail = format!("capsule {}: its file is not the one of the log", row.id);
+                self.corrupt(Place::Capsule, detail);
+            }
             let file = match view.file(&row.id) {
                 Ok(file) => file,
                 Err(error) => {
@@ -447,9 +468,22 @@ impl Told {
         {
             self.capsules.insert(*id, entry.index);
         }
+        let names_file = matches!(
+            entry.kind,
+            EntryKind::CapsuleAccepted | EntryKind::CapsulePruned | EntryKind::CapsuleRestored
+        );
+        if let (true, Some(id), Some(file)) =
+            (names_file, entry.find_subject("capsule"), entry.find_subject("file"))
+        {
+            let pruned = entry.kind == EntryKind::CapsulePruned;
+            self.files.insert(*id, Named { file: *file, entry: entry.index, pruned });
+        }
         let kept = matches!(
             entry.kind,
-            EntryKind::RunFinished | EntryKind::CapsuleRefused | EntryKind::ProposalDecided
+            EntryKind::RunFinished
+                | EntryKind::CapsuleRefused
+                | EntryKind::ProposalDecided
+                | EntryKind::StorageChanged
         );
         if kept || entry.blinded.is_some() {
             self.entries.insert(entry.index, entry);

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kapsule_format::capsule::fork::Fork;
 use kapsule_format::capsule::{CapsuleId, ChannelId};
+use kapsule_format::key::IdentityId;
 use kapsule_format::snapshot::Node;
 use rusqlite::Row;
 
@@ -40,6 +42,28 @@ impl View<'_> {
         };
         self.each(sql, [channel.as_ref()], read)?;
         Ok(nodes)
+    }
+
+    /// Returns every fork that the store knows, by channel, author and number.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn forks(&self) -> Result<Vec<Fork>, StoreError> {
+        let sql = "SELECT channel, author, seq FROM capsule GROUP BY channel, author, seq
+                   HAVING count(*) > 1 ORDER BY channel, author, seq";
+        let mut forks = self.list(sql, [], |row| {
+            Ok(Fork {
+                channel: ChannelId::of_genesis(CapsuleId::new(digest(row.get(0)?)?)),
+                author: IdentityId::new(digest(row.get(1)?)?),
+                seq: from_sql(row.get(2)?)?,
+                sides: Vec::new(),
+            })
+        })?;
+        for fork in &mut forks {
+            fork.sides = self.rivals(&fork.channel, &fork.author, fork.seq)?;
+            fork.sides.sort_unstable();
+        }
+        Ok(forks)
     }
 
     /// Returns the capsules of a channel that somebody lacks who has these and all before them.

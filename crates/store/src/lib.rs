@@ -21,6 +21,8 @@
 //! | capsules, results, quarantine | `capsules` |
 //! | what packages make of many capsules, proposals | `views` |
 //! | parts of the graph for others | `graph` |
+//! | bodies that are dropped and taken back | `prune` |
+//! | what packages keep, and what runs are told | `storage`, `host` |
 //! | large values | `blobs` |
 //! | looking for damage | `check` |
 //!
@@ -34,15 +36,23 @@ mod check;
 mod checkpoints;
 mod error;
 mod graph;
+#[cfg(feature = "host")]
+mod host;
 mod log;
 mod open;
+mod prune;
 mod schema;
+mod storage;
 mod views;
 
 pub use capsules::{CapsuleFile, CapsuleRow, NewResult, Quarantined, ResultRow, View};
 pub use check::{Damage, Place};
 pub use checkpoints::CHECKPOINT_EVERY;
 pub use error::StoreError;
+#[cfg(feature = "host")]
+pub use host::{Statement, StoreHost, Trusted, metadata};
 pub use log::Head;
 pub use open::{Opening, Store, Write};
+pub use prune::PrunedRow;
+pub use storage::StorageRow;
 pub use views::{ProposalRow, ViewRow, proposals_digest};

@@ -1,5 +1,6 @@
 //! Opening the file, and the one way to change it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::time::Duration;
 use kapsule_abi::{ErrorCode, guard};
 use kapsule_format::DecodeError;
 use kapsule_format::log::{Chain, Entry, EntryKind, LogName};
+use kapsule_format::package::PackageId;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::error::StoreError;
@@ -127,8 +129,13 @@ impl Store {
             .map_err(StoreError::from)?;
         let chain = log::chain(&transaction)?;
         let before = chain.size();
-        let mut write = Write { transaction, chain, blobs: &self.blobs };
+        let storage_changed = BTreeSet::new();
+        let mut write = Write { transaction, chain, blobs: &self.blobs, storage_changed };
         let value = work(&mut write)?;
+        if guard!("store.write.storage_told", !write.storage_changed.is_empty()) {
+            let detail = "a change of storage that the log does not tell of";
+            return Err(StoreError::from(DecodeError::new(ErrorCode::StoreCorrupt, detail)).into());
+        }
         if guard!("store.write.logged", write.chain.size() == before) {
             let detail = "a change that the log does not tell of";
             return Err(StoreError::from(DecodeError::new(ErrorCode::StoreCorrupt, detail)).into());
@@ -145,6 +152,8 @@ pub struct Write<'a> {
     pub(crate) transaction: Transaction<'a>,
     pub(crate) chain: Chain,
     pub(crate) blobs: &'a Path,
+    /// Packages whose storage was changed since the log was last told.
+    pub(crate) storage_changed: BTreeSet<PackageId>,
 }
 
 impl Write<'_> {

@@ -57,10 +57,16 @@ CREATE INDEX capsule_seq ON capsule(channel, author, seq);
 -- Keyrings are few, and every reader needs them all.
 CREATE INDEX capsule_keyring ON capsule(number) WHERE kind = 'keyring';
 CREATE INDEX capsule_time ON capsule(channel, time_ms, number);
+-- The order in which guests page through the graph.
+CREATE INDEX capsule_order ON capsule(time_ms, id);
 -- The arrows of the graph: `child` lists `parent` in its metadata, which need not be here.
 CREATE TABLE parent(child BLOB NOT NULL, parent BLOB NOT NULL, PRIMARY KEY(child, parent))
   STRICT, WITHOUT ROWID;
 CREATE INDEX parent_parent ON parent(parent, child);
+
+-- Capsules of which only the header is kept: digest and length of the file that was there.
+CREATE TABLE pruned(capsule BLOB PRIMARY KEY REFERENCES capsule(id), sha256 BLOB NOT NULL,
+  size INTEGER NOT NULL, entry INTEGER NOT NULL REFERENCES entry(idx)) STRICT, WITHOUT ROWID;
 
 -- What a package computed of a capsule. `output` has the digest `sha256`.
 CREATE TABLE result(capsule BLOB NOT NULL REFERENCES capsule(id), package BLOB NOT NULL,
@@ -79,6 +85,13 @@ CREATE TABLE view(name TEXT NOT NULL, scope BLOB NOT NULL, basis BLOB NOT NULL,
 CREATE TABLE proposal(number INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES entry(idx),
   body BLOB NOT NULL, decision TEXT, entry INTEGER REFERENCES entry(idx),
   CHECK((decision IS NULL) = (entry IS NULL))) STRICT;
+
+-- What packages keep for themselves between capsules, and how much; `root` is that of all pairs,
+-- of which the log entry at `entry` tells.
+CREATE TABLE storage(package BLOB NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL,
+  PRIMARY KEY(package, key)) STRICT, WITHOUT ROWID;
+CREATE TABLE storage_head(package BLOB PRIMARY KEY, keys INTEGER NOT NULL, bytes INTEGER NOT NULL,
+  root BLOB, entry INTEGER REFERENCES entry(idx)) STRICT, WITHOUT ROWID;
 
 -- Files that were refused or wait for a keyring, by their SHA-256, with the code and the reason.
 -- `file` is NULL where the bytes stand beside the database.

@@ -6,9 +6,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kapsule_store::{Head, Store};
+use kapsule_format::package::PackageId;
+use kapsule_store::{CapsuleFile, Head, Store, StoreError};
 
-use crate::support::{Author, log_key, put, put_result, try_open, vkey};
+use crate::support::{Author, PACKAGE, log_key, put, put_result, store_pairs, try_open, vkey};
 
 fn wal(directory: &Path) -> PathBuf {
     let mut name = Store::file(directory).into_os_string();
@@ -51,7 +52,15 @@ fn a_crash_leaves_the_state_before_or_after_a_change() {
     note(&store);
     put_result(&mut store, post, b"result");
     note(&store);
-    put(&mut store, &author.large());
+    let large = author.large();
+    let id = put(&mut store, &large);
+    note(&store);
+    store_pairs(&mut store, PackageId::new(PACKAGE.into()), &[("k", Some("v"))]);
+    note(&store);
+    store.write::<_, StoreError>(|write| write.prune(&id, 9).map(drop)).unwrap();
+    note(&store);
+    let whole = CapsuleFile::decode(&large).unwrap();
+    store.write::<_, StoreError>(|write| write.restore(&whole, 10)).unwrap();
     note(&store);
     store.checkpoint(&log_key()).unwrap();
     note(&store);

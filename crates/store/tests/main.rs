@@ -5,6 +5,8 @@ mod capsules;
 mod crash;
 mod exchange;
 mod log;
+mod pruning;
+mod storage;
 mod support;
 mod tamper;
 mod views;

@@ -100,7 +100,8 @@ pub(crate) fn put(store: &mut Store, file: &[u8]) -> CapsuleId {
         .write::<_, StoreError>(|write| {
             let entry = Entry::new(EntryKind::CapsuleAccepted, 5)
                 .subject("capsule", *id.digest())
-                .subject("author", *meta.author.id().digest());
+                .subject("author", *meta.author.id().digest())
+                .subject("file", *file.sha256());
             let entry = write.append(entry)?;
             write.put_capsule(&file, entry)
         })
@@ -219,8 +220,21 @@ pub(crate) fn decide(
     })
 }
 
+/// Sets and removes keys in the storage of a package.
+pub(crate) fn store_pairs(store: &mut Store, package: PackageId, changes: &[(&str, Option<&str>)]) {
+    let bytes = |text: &str| text.as_bytes().to_vec();
+    let changes: Vec<(Vec<u8>, Option<Vec<u8>>)> =
+        changes.iter().map(|(key, value)| (bytes(key), value.map(bytes))).collect();
+    store
+        .write::<_, StoreError>(|write| {
+            write.change_storage(&package, changes.iter().map(|(key, value)| (key, value)))?;
+            write.tell_storage(8)
+        })
+        .unwrap();
+}
+
 /// A store with everything that a table holds: capsules of both sizes, a result, a view, proposals,
-/// a refused file, a blinded value and a checkpoint.
+/// storage, a pruned body, a refused file, a blinded value and a checkpoint.
 pub(crate) fn filled(directory: &Path) -> Store {
     let mut store = open(directory);
     let (mut author, genesis) = Author::start();
@@ -242,5 +256,7 @@ pub(crate) fn filled(directory: &Path) -> Store {
         .unwrap();
     store.checkpoint(&log_key()).unwrap();
     put(&mut store, &author.post("last"));
+    store.write::<_, StoreError>(|write| write.prune(&first, 9).map(drop)).unwrap();
+    store_pairs(&mut store, PackageId::new(PACKAGE.into()), &[("k", Some("v")), ("l", Some("w"))]);
     store
 }

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use kapsule_abi::ErrorCode;
+use kapsule_format::capsule::Capsule;
+use kapsule_format::hash::sha256;
 use kapsule_store::{Damage, Opening, Place, Store};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -63,12 +65,12 @@ fn every_edit_of_the_log_is_named() {
         ),
         ("UPDATE entry SET hash = zeroblob(32) WHERE idx = 3", LogChainBroken, "entry 3"),
         ("DELETE FROM entry WHERE idx = 2", LogChainBroken, "entry 3"),
-        ("UPDATE entry SET idx = 99 WHERE idx = 10", LogChainBroken, "row 99"),
-        ("DELETE FROM entry WHERE idx = 10", LogTruncated, "10 entries"),
+        ("UPDATE entry SET idx = 99 WHERE idx = 12", LogChainBroken, "row 99"),
+        ("DELETE FROM entry WHERE idx = 12", LogTruncated, "12 entries"),
         (
-            "INSERT INTO entry SELECT 11, bytes, hash FROM entry WHERE idx = 10",
+            "INSERT INTO entry SELECT 13, bytes, hash FROM entry WHERE idx = 12",
             LogChainBroken,
-            "entry 11",
+            "entry 13",
         ),
         (
             "UPDATE node SET hash = zeroblob(32) WHERE level = 1 AND pos = 0",
@@ -79,8 +81,8 @@ fn every_edit_of_the_log_is_named() {
         ("INSERT INTO node VALUES (0, 99, zeroblob(32))", LogChainBroken, "node 99"),
         ("UPDATE head SET root = zeroblob(32)", LogChainBroken, "head"),
         ("UPDATE head SET hash = zeroblob(32)", LogChainBroken, "head"),
-        ("UPDATE head SET size = 10", LogChainBroken, "head says 10"),
-        ("UPDATE head SET size = 12", LogTruncated, "head says 12"),
+        ("UPDATE head SET size = 12", LogChainBroken, "head says 12"),
+        ("UPDATE head SET size = 14", LogTruncated, "head says 14"),
         ("UPDATE identity SET origin = 'other'", LogChainBroken, "entry 0"),
         ("UPDATE identity SET key_epoch = 1", EpochKeyOrder, "key epoch"),
         (
@@ -118,9 +120,33 @@ fn every_edit_of_a_capsule_is_named() {
         "DELETE FROM parent",
         "INSERT INTO parent VALUES (zeroblob(32), zeroblob(32))",
         "UPDATE parent SET parent = zeroblob(32)",
+        "UPDATE pruned SET entry = 1",
+        "UPDATE pruned SET capsule = (SELECT id FROM capsule WHERE seq = 3)",
+        "DELETE FROM pruned",
     ] {
         expect(sql, Place::Capsule, ErrorCode::StoreCorrupt, "");
     }
+}
+
+#[test]
+fn a_body_that_was_taken_out_by_hand_is_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = filled(folder.path());
+    let rows = store.view().capsules(None).unwrap();
+    let row = rows.iter().find(|row| row.seq == 3).unwrap();
+    let file = store.view().file(&row.id).unwrap();
+    let header = Capsule::decode(&file).unwrap().header().unwrap();
+    drop(store);
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let sql = format!(
+        "UPDATE capsule SET file = x'{}', sha256 = x'{}', size = {} WHERE seq = 3",
+        hex(&header),
+        sha256(&header),
+        header.len()
+    );
+    edit(folder.path(), &sql);
+    let found = check(folder.path());
+    assert!(found[0].detail.contains("not the one of the log"), "{found:?}");
 }
 
 #[test]
@@ -181,6 +207,22 @@ fn every_edit_of_a_result_or_a_refused_file_is_named() {
         expect(sql, Place::Proposal, ErrorCode::StoreCorrupt, "");
     }
     for sql in [
+        "UPDATE storage SET value = x'00' WHERE key = x'6b'",
+        "UPDATE storage SET key = x'00' WHERE key = x'6b'",
+        "UPDATE storage SET package = zeroblob(32) WHERE key = x'6b'",
+        "INSERT INTO storage VALUES (zeroblob(32), x'00', x'00')",
+        "INSERT INTO storage SELECT package, x'00', x'00' FROM storage_head",
+        "DELETE FROM storage WHERE key = x'6b'",
+        "UPDATE storage_head SET keys = 9",
+        "UPDATE storage_head SET bytes = 9",
+        "UPDATE storage_head SET root = zeroblob(32)",
+        "UPDATE storage_head SET entry = 1",
+        "UPDATE storage_head SET entry = NULL",
+        "DELETE FROM storage; DELETE FROM storage_head",
+    ] {
+        expect(sql, Place::Storage, ErrorCode::StoreCorrupt, "");
+    }
+    for sql in [
         "UPDATE quarantine SET code = 'E001_UNKNOWN_FORMAT'",
         "UPDATE quarantine SET detail = 'nothing'",
         "UPDATE quarantine SET file = x'00'",
@@ -228,19 +270,19 @@ fn a_changed_or_missing_large_value_is_named() {
 #[test]
 fn a_store_whose_end_was_edited_is_not_opened() {
     for (sql, code) in [
-        ("DELETE FROM entry WHERE idx = 10", ErrorCode::LogTruncated),
+        ("DELETE FROM entry WHERE idx = 12", ErrorCode::LogTruncated),
         (
-            "INSERT INTO entry SELECT 11, bytes, hash FROM entry WHERE idx = 10",
+            "INSERT INTO entry SELECT 13, bytes, hash FROM entry WHERE idx = 12",
             ErrorCode::LogChainBroken,
         ),
         (
-            "UPDATE entry SET bytes = (SELECT bytes FROM entry WHERE idx = 1) WHERE idx = 10",
+            "UPDATE entry SET bytes = (SELECT bytes FROM entry WHERE idx = 1) WHERE idx = 12",
             ErrorCode::LogChainBroken,
         ),
         ("UPDATE head SET root = zeroblob(32)", ErrorCode::LogChainBroken),
         ("UPDATE head SET hash = zeroblob(32)", ErrorCode::LogChainBroken),
         (
-            "UPDATE node SET hash = zeroblob(32) WHERE level = 0 AND pos = 10",
+            "UPDATE node SET hash = zeroblob(32) WHERE level = 0 AND pos = 12",
             ErrorCode::LogChainBroken,
         ),
         ("DELETE FROM node WHERE level = 3", ErrorCode::LogChainBroken),

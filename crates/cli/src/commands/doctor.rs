@@ -36,14 +36,24 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let keys = keys(context)?;
     progress.end(&format!("{} damaged places", damage.len() + keys.len()));
     let [capsules, results, quarantined] = store.view().counts()?;
+    let pruned = store.view().pruned_count(None)?;
     let count = |place: Place| damage.iter().filter(|damage| damage.place == place).count();
     let told = [
         ("store", store.path().display().to_string()),
         ("database", verdict(count(Place::Database))),
         ("log", format!("{}, {} entries", verdict(count(Place::Log)), grouped(store.head()?.size))),
-        ("capsules", format!("{}, {} held", verdict(count(Place::Capsule)), grouped(capsules))),
+        (
+            "capsules",
+            format!(
+                "{}, {} held, {} of them without their bodies",
+                verdict(count(Place::Capsule)),
+                grouped(capsules),
+                grouped(pruned)
+            ),
+        ),
         ("results", format!("{}, {} kept", verdict(count(Place::Result)), grouped(results))),
         ("proposals", verdict(count(Place::Proposal))),
+        ("storage of packages", verdict(count(Place::Storage))),
         (
             "quarantine",
             format!("{}, {} files", verdict(count(Place::Quarantine)), grouped(quarantined)),
@@ -57,6 +67,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
             "store": told[0].1,
             "entries": store.head()?.size.to_string(),
             "capsules": capsules.to_string(),
+            "pruned": pruned.to_string(),
             "results": results.to_string(),
             "quarantined": quarantined.to_string(),
             "damage": damage.iter().map(to_json).collect::<Vec<Value>>(),

@@ -95,7 +95,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
             item.id.to_string()[..DIGITS].to_owned(),
         ]);
     }
-    finish(context, &feed, &rows)
+    let pruned = desk.store.view().pruned_count(channel.as_ref())?;
+    finish(context, &feed, &rows, pruned)
 }
 
 fn text(item: &Item) -> &str {
@@ -117,7 +118,7 @@ fn items(desk: &Desk<'_>, shown: &[&RankRow]) -> Result<Vec<Option<Item>>, Failu
     Ok(ids.iter().map(find).collect())
 }
 
-fn finish(context: &Context, feed: &Feed, rows: &[Vec<String>]) -> Done {
+fn finish(context: &Context, feed: &Feed, rows: &[Vec<String>], pruned: u64) -> Done {
     let ui = &context.ui;
     let hidden = feed.verdicts.values().filter(|verdict| verdict.word() == "hide").count() as u64;
     let blocked = feed.rank.hidden.len() as u64;
@@ -130,6 +131,7 @@ fn finish(context: &Context, feed: &Feed, rows: &[Vec<String>]) -> Done {
                 "rows": rows.len() - 1,
                 "hidden": hidden.to_string(),
                 "blocked": blocked.to_string(),
+                "pruned": pruned.to_string(),
                 "cached": cached,
                 "views": Value::Object(views.collect()),
             }))
@@ -149,7 +151,11 @@ fn finish(context: &Context, feed: &Feed, rows: &[Vec<String>]) -> Done {
             format!("ranked anew; fuel of {}", ran.collect::<Vec<_>>().join(", "))
         }
     };
-    for (count, why) in [(hidden, "hidden by the rules"), (blocked, "by people who are blocked")] {
+    for (count, why) in [
+        (hidden, "hidden by the rules"),
+        (blocked, "by people who are blocked"),
+        (pruned, "capsules without their bodies left out"),
+    ] {
         if count > 0 {
             words.push_str(&format!("; {} {why}", grouped(count)));
         }

@@ -5,11 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use kapsule_abi::ErrorCode;
-use kapsule_format::capsule::{CapsuleId, ChannelId};
+use kapsule_format::capsule::{Capsule, CapsuleId, ChannelId};
 use kapsule_format::limits::CONTAINER_BYTES_MAX;
 use kapsule_format::log::{Entry, EntryKind};
 use kapsule_format::snapshot::{self, Node, Snapshot, plan};
-use kapsule_store::{Store, StoreError};
+use kapsule_store::{CapsuleFile, Store, StoreError};
 use serde_json::json;
 
 use crate::batch;
@@ -24,7 +24,7 @@ use crate::text::grouped;
 use crate::{opening, storing};
 
 /// End of the name of a snapshot.
-const ENDING: &str = "ksnap";
+pub(super) const ENDING: &str = "ksnap";
 
 /// Exchanges capsules with other stores, through files
 ///
@@ -139,7 +139,7 @@ fn import(context: &Context, args: &ImportArgs) -> Done {
         false => vec![args.path.clone()],
     };
     let mut store = storing::open_or_create(context, None)?;
-    let (_, refused) = take(context, &mut store, &args.intake.needs(context)?, &paths)?;
+    let (_, refused) = take(context, &mut store, &args.intake.needs(context)?, &paths, true)?;
     refused.map_or(Ok(0), Err)
 }
 
@@ -147,7 +147,7 @@ fn sync(context: &Context, args: &SyncArgs) -> Done {
     make(&args.directory)?;
     let paths = snapshots(&args.directory)?;
     let mut store = storing::open_or_create(context, None)?;
-    let (there, refused) = take(context, &mut store, &args.intake.needs(context)?, &paths)?;
+    let (there, refused) = take(context, &mut store, &args.intake.needs(context)?, &paths, false)?;
     for channel in store.view().channels()? {
         let mut lacked = store.view().nodes(&channel)?;
         lacked.retain(|node| !there.contains(&node.id));
@@ -175,7 +175,7 @@ fn heads(context: &Context, args: &HeadsArgs) -> Done {
 }
 
 /// Finds the channels that are meant among those of the store.
-fn channels(
+pub(super) fn channels(
     context: &Context,
     store: &Store,
     named: Option<&str>,
@@ -200,7 +200,7 @@ fn channels(
     }
 }
 
-fn make(directory: &Path) -> Result<(), Failure> {
+pub(super) fn make(directory: &Path) -> Result<(), Failure> {
     fs::create_dir_all(directory).map_err(|error| {
         let hint = "name a directory that can be made or written to";
         Failure::usage(format!("cannot use {}", directory.display()), hint).cause(error)
@@ -231,6 +231,9 @@ fn write(
                 Snapshot::decode(&bytes).map(|found| found.id()).map(|id| (id, bytes))
             });
         let (id, bytes) = bytes.map_err(StoreError::from)?;
+        let bare = |file: &Vec<u8>| Ok(Capsule::decode(file)?.payload().is_none());
+        let bare = capsules.iter().map(bare).collect::<Result<Vec<bool>, StoreError>>()?;
+        let bare = bare.into_iter().filter(|bare| *bare).count() as u64;
         let path = directory.join(format!("{id}.{ENDING}"));
         files::write_new(&path, &bytes)?;
         if ui.json() {
@@ -240,10 +243,15 @@ fn write(
                 "snapshot": id.to_string(),
                 "channel": channel.to_string(),
                 "capsules": part.len().to_string(),
+                "without_body": bare.to_string(),
             }))?;
         } else {
             let (count, path) = (grouped(part.len() as u64), path.display());
-            ui.text(&format!("wrote {count} capsules to {path}\n"))?;
+            let bare = match bare {
+                0 => String::new(),
+                bare => format!(", {} of them without their bodies", grouped(bare)),
+            };
+            ui.text(&format!("wrote {count} capsules to {path}{bare}\n"))?;
         }
     }
     Ok(())
@@ -257,6 +265,7 @@ fn take(
     store: &mut Store,
     needs: &Needs<'_>,
     paths: &[PathBuf],
+    restore: bool,
 ) -> Result<(BTreeSet<CapsuleId>, Option<Failure>), Failure> {
     let ui = &context.ui;
     interrupt::watch()?;
@@ -265,7 +274,7 @@ fn take(
     let (mut there, mut refused) = (BTreeSet::new(), None);
     let mut intake = Intake::new(ui, store, needs);
     for path in paths {
-        match read(path).and_then(|bytes| bring(&mut intake, path, &bytes)) {
+        match read(path).and_then(|bytes| bring(&mut intake, path, &bytes, restore)) {
             Ok(ids) => there.extend(ids),
             Err(failure) if failure == interrupt::failure() => return Err(failure),
             Err(failure) => {
@@ -286,14 +295,22 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// Takes one snapshot in, unless every capsule of it is held; returns its capsules.
-fn bring(intake: &mut Intake<'_>, path: &Path, bytes: &[u8]) -> Result<Vec<CapsuleId>, Failure> {
+fn bring(
+    intake: &mut Intake<'_>,
+    path: &Path,
+    bytes: &[u8],
+    restore: bool,
+) -> Result<Vec<CapsuleId>, Failure> {
     let found = Snapshot::decode(bytes).map_err(|error| {
         let message = format!("{} is not a snapshot", path.display());
         Failure::decode(message, &error, "get it again from whoever made it")
     })?;
     let mut new = Vec::new();
     for (id, file) in found.capsules() {
-        if intake.store.view().held(id)?.is_none() {
+        let view = intake.store.view();
+        // A body that was pruned comes back only where somebody asks for this very file.
+        let lacked = || view.lacks_body(&CapsuleFile::decode(file)?);
+        if view.held(id)?.is_none() || (restore && lacked()?) {
             let name = format!("{}/{id}", path.display());
             new.push(File { name, bytes: file.to_vec() });
         }

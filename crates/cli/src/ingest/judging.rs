@@ -16,8 +16,12 @@ const DETAIL: usize = 240;
 
 /// What is decided of a capsule.
 pub(super) enum Verdict {
-    Accept { fork: bool },
+    Accept {
+        fork: bool,
+    },
     Held,
+    /// Its header is held, and this is the whole.
+    Restore,
     Refuse(DecodeError),
     Wait(DecodeError),
 }
@@ -31,7 +35,7 @@ pub(super) fn judge(
     now_ms: u64,
 ) -> Result<Verdict, StoreError> {
     if view.held(&file.capsule().id())?.is_some() {
-        return Ok(Verdict::Held);
+        return Ok(if view.lacks_body(file)? { Verdict::Restore } else { Verdict::Held });
     }
     let standing = stand(view, keys, file, signatures, now_ms)?;
     if let Some(error) = standing.refusal()

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use kapsule_abi::{ErrorCode, guard};
-use kapsule_engine::{CapsuleMetadata, MemoryCapsule, MemoryHost};
+use kapsule_abi::{ErrorCode, Outcome, guard};
+use kapsule_engine::{Host, MemoryCapsule, MemoryHost, StorageChanges};
 use kapsule_format::capsule::{Capsule, CapsuleId, Meta};
 use kapsule_format::closure::Closure;
 use kapsule_format::package::PackageId;
 use kapsule_format::policy::Policy;
+use kapsule_store::metadata;
 
 use crate::closure::{self, Found, Library, Sources};
 use crate::dispatch::{Dispatch, Target};
@@ -15,6 +16,7 @@ use crate::error::Failure;
 use crate::execute::{self, Engine, Loaded, Ready, Request};
 use crate::grants::GrantArgs;
 use crate::opening::{self, Asked, Files, Opened, Verifier};
+use crate::surroundings;
 
 /// The packages that capsules ask for, and those that stand in them.
 #[derive(Default)]
@@ -141,35 +143,57 @@ pub(crate) struct Ran {
     pub(crate) fuel: u64,
     /// What it wrote.
     pub(crate) output: Vec<u8>,
+    /// What it changed in the storage of packages, if it completed with 0.
+    pub(crate) storage: BTreeMap<PackageId, StorageChanges>,
 }
 
 impl Logics<'_> {
-    /// Runs what processes a capsule, if anything does.
+    /// Tells whether what processes a capsule can ask the store something, so that it has to run
+    /// in order.
+    pub(crate) fn asks_store(&self, meta: &Meta) -> bool {
+        let target = self.dispatch.target(meta);
+        let ready = target.and_then(|target| self.ready.get(&target.package));
+        ready.is_some_and(|(loaded, _, policy)| surroundings::asks_store(loaded, policy))
+    }
+
+    /// Tells whether anything here can ask for scores of trust.
+    pub(crate) fn asks_scores(&self) -> bool {
+        let mut ready = self.ready.values();
+        ready.any(|(loaded, _, policy)| surroundings::asks_scores(loaded, policy))
+    }
+
+    /// Tells whether anything here can ask for trust statements.
+    pub(crate) fn asks_statements(&self) -> bool {
+        let mut ready = self.ready.values();
+        ready.any(|(loaded, _, policy)| surroundings::asks_statements(loaded, policy))
+    }
+
+    /// Runs what processes a capsule, if anything does, with a host that `host` makes of what is
+    /// in memory.
     ///
     /// The input is the body; the time is the one that the author claims, and the seed the id, so
     /// that everybody gets the same result.
-    pub(crate) fn run(
+    pub(crate) fn run<H: Host>(
         &self,
-        id: CapsuleId,
-        meta: &Meta,
+        (id, meta): (CapsuleId, &Meta),
         body: &[u8],
+        host: impl Fn(MemoryHost) -> H,
     ) -> Option<Result<Ran, Failure>> {
         let target = self.dispatch.target(meta)?;
         if let Some(failure) = self.failed.get(&target.package) {
             return Some(Err(failure.clone()));
         }
-        let (loaded, ready, policy) = self.ready.get(&target.package)?;
-        Some(run((id, meta), body, target, loaded, ready, policy))
+        let ready = self.ready.get(&target.package)?;
+        Some(run((id, meta), body, target, ready, host))
     }
 }
 
-fn run(
+fn run<H: Host>(
     (id, meta): (CapsuleId, &Meta),
     body: &[u8],
     target: Target,
-    loaded: &Loaded<'_>,
-    ready: &Ready<'_>,
-    policy: &Policy,
+    (loaded, ready, policy): &ReadyLogic<'_>,
+    host: impl Fn(MemoryHost) -> H,
 ) -> Result<Ran, Failure> {
     if let Some(logic) = meta.logic.as_ref().filter(|own| own.package == target.package) {
         let stated = logic.policy;
@@ -186,18 +210,8 @@ fn run(
         let hint = "choose a package for this kind with `kapsule dispatch set`";
         return Err(Failure::new(ErrorCode::HostcallDenied, message, hint));
     }
-    let metadata = CapsuleMetadata {
-        kind: meta.kind.clone(),
-        channel: meta.channel.map(|channel| *channel.digest()),
-        author: meta.author.id(),
-        seq: meta.seq,
-        parents: meta.prev.iter().map(|id| *id.digest()).collect(),
-        flags: meta.flags.clone(),
-        claimed_ms: meta.time_ms,
-        logic: meta.logic.as_ref().map(|logic| *logic.package.digest()),
-    };
-    let capsules = vec![MemoryCapsule { metadata, payload: Some(body.to_vec()) }];
-    let host = MemoryHost { capsules, now_ms: meta.time_ms, ..MemoryHost::default() };
+    let capsules = vec![MemoryCapsule { metadata: metadata(meta), payload: Some(body.to_vec()) }];
+    let memory = MemoryHost { capsules, now_ms: meta.time_ms, ..MemoryHost::default() };
     let request = Request {
         entry: Some(&target.entry),
         input: body,
@@ -207,12 +221,14 @@ fn run(
         engine: Engine::Auto,
         states: false,
     };
-    let ran = ready.run(&request, || host.clone())?;
+    let ran = ready.run(&request, || host(memory.clone()))?;
+    let completed = ran.run.outcome == Outcome::Completed(0);
     Ok(Ran {
         package: target.package,
         entry: target.entry,
         outcome: ran.run.outcome.to_string(),
         fuel: ran.run.usage.fuel,
         output: ran.run.output,
+        storage: if completed { ran.run.effects.storage } else { BTreeMap::new() },
     })
 }

@@ -1,13 +1,16 @@
 //! The view of trust: the graph of all statements, with the eyes of one person.
 
-use kapsule_format::Digest;
+use std::collections::BTreeMap;
+
 use kapsule_format::capsule::{Body, kind};
 use kapsule_format::cbor;
 use kapsule_format::hash::Digest as Hash;
 use kapsule_format::key::IdentityId;
+use kapsule_store::Store;
 
 use super::{Asked, Desk, Input, Seen, at, changes, next_change, once};
 use crate::cli::Context;
+use crate::convert::rows::Trust;
 use crate::error::Failure;
 use crate::gather;
 use crate::trustfile;
@@ -55,19 +58,33 @@ pub(crate) fn no_viewer() -> Failure {
     Failure::usage("whose trust is not said, and the home does not have exactly one key", hint)
 }
 
-/// Sees everybody whom the statements of the store reach.
-pub(crate) fn see(desk: &mut Desk<'_>, viewer: IdentityId) -> Result<Seen, Failure> {
-    let who: Digest = *viewer.digest();
-    let asked = Asked {
+/// Returns the scores that the viewer last saw, in millionths; nobody's where there are none.
+pub(crate) fn last_scores(
+    store: &Store,
+    viewer: IdentityId,
+) -> Result<BTreeMap<IdentityId, u64>, Failure> {
+    let scope = asked(viewer).scope();
+    match store.view().computed(NAME, &scope)? {
+        Some(row) => Ok(Trust::decode(&store.view().output(&row)?)?.scores()),
+        None => Ok(BTreeMap::new()),
+    }
+}
+
+fn asked<'a>(viewer: IdentityId) -> Asked<'a> {
+    Asked {
         kind: kind::TRUST,
         name: NAME,
         channel: None,
         reads: &[kind::TRUST],
-        viewer: Some(who),
+        viewer: Some(*viewer.digest()),
         parts: Vec::new(),
-    };
+    }
+}
+
+/// Sees everybody whom the statements of the store reach.
+pub(crate) fn see(desk: &mut Desk<'_>, viewer: IdentityId) -> Result<Seen, Failure> {
     desk.see(
-        &asked,
+        &asked(viewer),
         |desk| {
             let rows = desk.store.view().latest(None, kind::TRUST, STATEMENTS_MAX as u64)?;
             let items = desk.items(&rows)?.items;

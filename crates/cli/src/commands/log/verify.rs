@@ -49,19 +49,23 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     if let (Some(note), Some(vkey)) = (&saved, &vkey) {
         note.verify(vkey).map_err(|error| refused(StoreError::from(error)))?;
     }
-    let (size, root, mut damage) = match (&args.file, &args.origin) {
+    let Found { size, root, mut damage, pruned } = match (&args.file, &args.origin) {
         (Some(path), Some(origin)) => file(path, origin, saved.as_ref())?,
         _ => store(context, vkey.as_ref(), saved.as_ref())?,
     };
-    let told = [
+    let mut told = vec![
         ("entries", grouped(size)),
         ("root", root),
         ("checkpoint", words(saved.is_some(), "compared", "none was given")),
         ("signatures", words(vkey.is_some(), "verified", "not looked at, no --vkey was given")),
     ];
+    if pruned > 0 {
+        told.push(("pruned", format!("{} capsules have no body any more", grouped(pruned))));
+    }
     if context.ui.json() {
         context.ui.object(&json!({
             "schema": "kapsule/log-verify/1",
+            "pruned": pruned.to_string(),
             "entries": size.to_string(),
             "root": told[1].1,
             "checkpoint": saved.is_some(),
@@ -84,8 +88,14 @@ fn words(done: bool, yes: &str, no: &str) -> String {
     if done { yes.to_owned() } else { no.to_owned() }
 }
 
-/// What a check found: size, root, damage.
-type Found = (u64, String, Vec<Damage>);
+/// What a check found.
+struct Found {
+    size: u64,
+    root: String,
+    damage: Vec<Damage>,
+    /// Capsules of the store without body, whose entries are whole.
+    pruned: u64,
+}
 
 fn store(
     context: &Context,
@@ -103,7 +113,8 @@ fn store(
         damage.push(Damage { place: kapsule_store::Place::Log, code, detail: error.to_string() });
     }
     let head = store.head()?;
-    Ok((head.size, head.root.to_string(), damage))
+    let pruned = store.view().pruned_count(None)?;
+    Ok(Found { size: head.size, root: head.root.to_string(), damage, pruned })
 }
 
 fn file(path: &Path, origin: &LogName, saved: Option<&SignedCheckpoint>) -> Result<Found, Failure> {
@@ -124,7 +135,8 @@ fn file(path: &Path, origin: &LogName, saved: Option<&SignedCheckpoint>) -> Resu
     if let Some(note) = saved.filter(|_| !reached) {
         chain.check_reaches(&note.checkpoint).map_err(|error| refused(error.into()))?;
     }
-    Ok((chain.size(), chain.root().to_string(), Vec::new()))
+    let (size, root) = (chain.size(), chain.root().to_string());
+    Ok(Found { size, root, damage: Vec::new(), pruned: 0 })
 }
 
 fn refused(error: StoreError) -> Failure {
