@@ -6,7 +6,7 @@ use kapsule_proof::field::F;
 use p3_field::{Field, PrimeCharacteristicRing};
 
 use super::polynomial::{Interaction, Monomial, Polynomial, Polynomials};
-use super::scene::{is_lookup, signed};
+use super::scene::is_lookup;
 use super::survivors::Implied;
 
 /// Returns whether nothing follows if this constraint is left out, for the reason that is given.
@@ -29,7 +29,9 @@ fn defined(polynomials: &Polynomials, implied: &Implied) -> BTreeMap<usize, Poly
         assert!(!value.columns().contains(&column), "{name} is not defined by {number}");
         (column, value)
     };
-    implied.defined.iter().map(value).collect()
+    let values: BTreeMap<usize, Polynomial> = implied.defined.iter().map(value).collect();
+    // One may be defined by another.
+    values.iter().map(|(column, value)| (*column, value.with(&values))).collect()
 }
 
 /// Returns what is 0: the constraints that are named, and that every message of a bus that is named
@@ -46,19 +48,16 @@ fn generators(
     defined: &BTreeMap<usize, Polynomial>,
 ) -> Vec<Polynomial> {
     let named = implied.others.iter().map(|other| polynomials.constraints[*other].clone());
-    let given = polynomials.interactions.iter().filter(|one| implied.given.contains(&one.bus));
-    let mut counts: Vec<Polynomial> = given
-        // What is received has the count -1.
-        .map(|one| one.count.times(&one.count).add(&one.count, -sign(&one.count)))
-        .collect();
+    // In a chip each message that takes is followed by the one that gives, with the same count.
+    let gives = |bus: &String| {
+        let of_bus = polynomials.interactions.iter().filter(|one| one.bus == *bus);
+        of_bus.skip(1).step_by(2).map(|one| one.count.clone()).collect::<Vec<_>>()
+    };
+    let counts = implied.given.iter().flat_map(gives);
+    let mut counts: Vec<Polynomial> =
+        counts.map(|count| count.times(&count).add(&count, -F::ONE)).collect();
     counts.dedup();
     named.chain(counts).map(|one| one.with(defined)).filter(|one| !one.0.is_empty()).collect()
-}
-
-/// Returns the sign of a count: that of its first column, which is a flag of an instruction.
-fn sign(count: &Polynomial) -> F {
-    let first = count.0.values().next().copied().unwrap_or_default();
-    if signed(first) < 0 { -F::ONE } else { F::ONE }
 }
 
 /// Returns whether a row on which this constraint alone fails takes and gives nothing: its product
