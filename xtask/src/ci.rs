@@ -11,8 +11,8 @@ mod tests_line;
 use crate::failure::Failure;
 use crate::tree::Tree;
 use crate::{
-    deny, embedder, examples, foreign, guards, layers, modules, process, purity, readme, sdk, tidy,
-    ui, vectors, verifier,
+    deny, embedder, examples, foreign, golden, guards, layers, modules, process, purity, readme,
+    sdk, tidy, ui, vectors, verifier,
 };
 use std::process::Command;
 use std::time::Instant;
@@ -47,6 +47,7 @@ const STEPS: &[Step] = &[
     ("docs", |tree, _| docs(tree)),
     ("purity", |tree, _| purity::run(tree, &[])),
     ("embedder", |tree, _| embedder::run(tree, &[])),
+    ("golden", |tree, _| golden::run(tree, &[])),
     ("modules --check", |tree, _| modules::run(tree, &["--check".to_owned()])),
     ("foreign", |tree, _| foreign::run(tree, &[])),
     ("sdk", |tree, _| sdk::run(tree, &[])),

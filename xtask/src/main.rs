@@ -8,6 +8,7 @@ mod embedder;
 mod examples;
 mod failure;
 mod foreign;
+mod golden;
 mod guards;
 mod layers;
 mod metadata;
@@ -56,6 +57,11 @@ const COMMANDS: &[Command] = &[
         name: "guards",
         usage: "[--crate C] [--slice I/N] [--report]  switch every guard off in turn",
         run: guards::run,
+    },
+    Command {
+        name: "golden",
+        usage: "golden receipts issued again by a build without optimisation",
+        run: golden::run,
     },
     Command { name: "foreign", usage: "other people's tools read our files", run: foreign::run },
     Command { name: "sdk", usage: "modules in Rust, C and AssemblyScript", run: sdk::run },

@@ -150,7 +150,8 @@ fn receipt(input: &[u8]) -> Result<Vec<u8>, String> {
         return Err("a run left no evidence".to_owned());
     };
     let (first, last) = (&states.first, &states.last);
-    let evidence = Evidence { transcript, first, last, input, output: &ran.output };
+    let evidence =
+        Evidence { transcript, first, last, input, output: &ran.output, nested: Vec::new() };
     let issuer = Identity::try_from(key.public().clone()).map_err(|error| error.to_string())?;
     let of = Issue {
         issuer,
@@ -158,9 +159,10 @@ fn receipt(input: &[u8]) -> Result<Vec<u8>, String> {
         start_ms: 0,
         stop_ms: 1,
         package: &package,
+        closure: Vec::new(),
         extras: Extras::default(),
     };
-    let issued = issue(&of, &evidence).map_err(|error| error.to_string())?;
+    let issued = issue(&of, &evidence, None).map_err(|error| error.to_string())?;
     issued.sign([&key]).map_err(|error| error.to_string())
 }
 

@@ -45,7 +45,7 @@ impl PackageArgs {
 }
 
 /// Where needed packages come from; by default from nowhere.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Sources {
     named: BTreeMap<PackageId, Files>,
     shelf: Option<Shelf>,
@@ -93,6 +93,15 @@ impl Member for Seen {
 pub(crate) type Closure<T> = Result<closure::Closure<T>, Box<ClosureError<Failure>>>;
 
 impl Sources {
+    /// Returns these sources and packages that are at hand.
+    pub(crate) fn with(&self, packages: impl IntoIterator<Item = (PackageId, Files)>) -> Self {
+        let mut sources = self.clone();
+        for (id, files) in packages {
+            sources.named.entry(id).or_insert(files);
+        }
+        sources
+    }
+
     /// Finds a package by its hash.
     pub(crate) fn get(&self, id: &PackageId) -> Result<Option<Files>, Failure> {
         match (self.named.get(id), &self.shelf) {
@@ -220,6 +229,16 @@ impl<'a> Library<'a> {
             loaded: closure.members.iter().map(load).collect::<Result<_, Failure>>()?,
             compiled: Mutex::default(),
         })
+    }
+
+    /// Returns the packages, in order of their hashes.
+    pub(crate) fn packages(&self) -> Vec<&'a Package> {
+        self.loaded.values().map(|(found, _)| &*found.opened.package).collect()
+    }
+
+    /// Returns a package by its hash.
+    pub(crate) fn package(&self, id: &PackageId) -> Option<&'a Package> {
+        self.loaded.get(id).map(|(found, _)| &*found.opened.package)
     }
 
     /// Returns the name and version of a package for messages.

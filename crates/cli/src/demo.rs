@@ -8,7 +8,7 @@ mod receipt;
 use std::path::PathBuf;
 
 use kapsule_abi::{ErrorCode, Grant};
-use kapsule_engine::{Backend, MemoryHost, Run};
+use kapsule_engine::{Backend, MemoryHost, ReplayOptions, Run};
 use kapsule_format::authoring::{Inputs, Syntax, Text};
 use kapsule_format::key::Suite;
 use kapsule_format::package::{PackageId, Scope};
@@ -23,7 +23,7 @@ pub(crate) use receipt::Receipted;
 use crate::convert::rows::{self, Rank, RankRow, Trust};
 use crate::convert::{Name, hn, otc};
 use crate::error::Failure;
-use crate::execute::{self, Engine, Ran, Request, States};
+use crate::execute::{self, Engine, Ran, Request};
 use crate::grants::GrantArgs;
 use crate::keystore::{self, KeyStore, StoredIdentity};
 use crate::opening::{self, Asked, Files, Opened, TrustArgs};
@@ -297,7 +297,7 @@ impl<'a> Stage<'a> {
         let (name, opened) = self.open("trust.mod")?;
         let loaded = execute::load(&name, &opened.package, &opened.module)?;
         let progress = self.ui.begin("replaying trust.mod on the other engine");
-        let replayed = loaded.replay(transcript, engine, None, States::Dropped)?;
+        let replayed = loaded.replay(transcript, engine, ReplayOptions::default())?;
         progress.end("replayed trust.mod");
         let disagree = |cause: String| {
             let hint = "report this as a bug, with both transcripts (--keep DIR)";

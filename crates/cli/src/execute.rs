@@ -10,7 +10,6 @@ use kapsule_engine::{
     Backend, CodeOrigin, Compiled, Compose, Host, HostError, Job, JobOptions, Pool, Replay,
     ReplayOptions, Run, RunError,
 };
-use kapsule_format::Digest;
 use kapsule_format::manifest::Abi;
 use kapsule_format::package::Package;
 use kapsule_format::policy::Policy;
@@ -155,18 +154,6 @@ pub(crate) struct Request<'a> {
     pub(crate) states: bool,
 }
 
-/// What a replay keeps of the states of start and end.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum States {
-    /// Nothing.
-    Dropped,
-    /// Both, with the storage root that the claim gives for the start.
-    Kept {
-        /// That root.
-        before: Digest,
-    },
-}
-
 /// A run that ended, by itself or by a rule.
 pub(crate) struct Ran {
     /// Engine that ran.
@@ -292,11 +279,15 @@ impl<'a> Loaded<'a> {
             memory_bytes: request.policy.limits.memory_bytes,
             seed: request.seed,
             deadline: Some(&interrupt::requested),
-            compose: self
-                .callees
-                .map(|callees| Compose { dependencies: self.package.dependencies(), callees }),
+            compose: self.compose(),
             options: JobOptions { states: request.states, ..JobOptions::default() },
         })
+    }
+
+    /// Returns what runs may call.
+    fn compose(&self) -> Option<Compose<'_>> {
+        let dependencies = self.package.dependencies();
+        self.callees.map(|callees| Compose { dependencies, callees })
     }
 
     fn ran(
@@ -310,23 +301,19 @@ impl<'a> Loaded<'a> {
         Ok(Ran { backend, entry: job.entry.to_owned(), fuel_granted: job.fuel, run, elapsed })
     }
 
-    /// Replays a transcript of this package; a difference is in the result, not a failure.
+    /// Replays a transcript of this package, with what else is known of the run; a difference is in
+    /// the result, not a failure.
     pub(crate) fn replay(
         &self,
         transcript: &Transcript,
         engine: Engine,
-        input: Option<&[u8]>,
-        states: States,
+        known: ReplayOptions<'_>,
     ) -> Result<Replayed, Failure> {
         self.check_transcript(transcript)?;
         let start = Instant::now();
         let backend = engine.backend(transcript.end.fuel_used);
-        let (states, storage_before) = match states {
-            States::Dropped => (false, None),
-            States::Kept { before } => (true, Some(before)),
-        };
         let deadline = Some(&interrupt::requested as &dyn Fn() -> bool);
-        let options = ReplayOptions { input, deadline, states, storage_before };
+        let options = ReplayOptions { deadline, compose: self.compose(), ..known };
         let replayed = kapsule_engine::compile(self.module()?, backend)
             .map_err(RunError::from)
             .and_then(|compiled| kapsule_engine::replay(&compiled, transcript, options));

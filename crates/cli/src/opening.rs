@@ -6,11 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use kapsule_abi::ErrorCode;
 use kapsule_format::acceptance::Acceptance;
 use kapsule_format::capsule::Surroundings;
+use kapsule_format::encrypt::Identities;
 use kapsule_format::known::KnownPackage;
 use kapsule_format::limits::{
     ENVELOPE_BYTES_MAX, ENVELOPES_MAX, JSON_FILE_BYTES_MAX, PACKAGE_BYTES_MAX,
 };
 use kapsule_format::package::{Decrypt, EnvelopeName, Package, PackageId};
+use kapsule_format::receipt::Receipt;
 use kapsule_format::trust::Trust;
 use kapsule_format::verify::{
     self, Check, CheckName, CheckResult, ClosureFinding, Level, Options, ReceiptOptions, Report,
@@ -255,10 +257,48 @@ impl Verifier<'_> {
 
     /// Verifies a receipt and reports; requires proof-only unless asked for more, and with `reexec`
     /// that its run was repeated.
-    pub(crate) fn receipt(&self, bytes: &[u8], asked: &ReceiptOptions, reexec: bool) -> Report {
+    pub(crate) fn receipt(
+        &self,
+        bytes: &[u8],
+        asked: &ReceiptOptions,
+        reexec: bool,
+    ) -> Result<Report, Failure> {
         let mut options = self.base_options(self.level(Level::ProofOnly), Asked::default());
         options.require.extend(reexec.then_some(CheckName::Reexec));
-        verify::receipt(bytes, self.trust(), Some(now_ms()), &options, asked)
+        self.judged(bytes, options, asked)
+    }
+
+    fn judged(
+        &self,
+        bytes: &[u8],
+        options: Options<'_>,
+        asked: &ReceiptOptions,
+    ) -> Result<Report, Failure> {
+        let keys = match Receipt::decode(bytes) {
+            Ok(receipt) => self.bundle_keys(&receipt)?,
+            Err(_) => None,
+        };
+        let decrypt = keys.as_ref().map(|keys| keys as &dyn Decrypt);
+        let options = Options { decrypt, ..options };
+        Ok(verify::receipt(bytes, self.trust(), Some(now_ms()), &options, asked))
+    }
+
+    /// Returns the keys that may open the audit bundle of a receipt; `None` if it is not encrypted
+    /// or not here.
+    ///
+    /// Only for an encrypted one are secrets looked for, and only for one that no other key opens
+    /// is a passphrase.
+    pub(crate) fn bundle_keys(&self, receipt: &Receipt<'_>) -> Result<Option<Identities>, Failure> {
+        let named = receipt.claim().bundle.filter(|named| named.encrypted);
+        let (Some(named), Some(bytes)) = (named, receipt.bundle()) else { return Ok(None) };
+        let identities = &self.args.identities;
+        let held = identities.read()?;
+        if named.open(bytes, Some(&held.open)).is_err() && identities.passphrase.is_available() {
+            if let Some(unlocked) = identities.unlock(&held)? {
+                return Ok(Some(unlocked.clone()));
+            }
+        }
+        Ok(Some(held.open))
     }
 
     /// Verifies a receipt before its run is repeated: nothing may speak against it, and these
@@ -268,10 +308,10 @@ impl Verifier<'_> {
         bytes: &[u8],
         asked: &ReceiptOptions,
         demanded: &[CheckName],
-    ) -> Report {
+    ) -> Result<Report, Failure> {
         let mut options = self.base_options(Level::ProofOnly, Asked::default());
         options.require = demanded.to_vec();
-        verify::receipt(bytes, self.trust(), Some(now_ms()), &options, asked)
+        self.judged(bytes, options, asked)
     }
 
     /// Verifies a capsule and reports, with what the caller's channels say around it and with the

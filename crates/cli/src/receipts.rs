@@ -19,9 +19,9 @@ use kapsule_format::verify::{CheckResult, ReceiptOptions, Reexecution};
 pub(crate) use attach::{check_uses, is_full, is_large, with_entries};
 pub(crate) use enforcing::{PolicyArgs, read_acl, read_policy, read_registry};
 use issuing::evidence;
-pub(crate) use issuing::{IssueArgs, Issuer, Moment, issue, random};
+pub(crate) use issuing::{Besides, IssueArgs, Issuer, Moment, Subject, issue, random};
 pub(crate) use proofs::findings;
-pub(crate) use repeat::{Repeated, package, repeat, transcript};
+pub(crate) use repeat::{Recording, Repeated, bundle, bundle_bytes, package, repeat};
 pub(crate) use show::{diff, inspect};
 
 use crate::cli::Context;
@@ -104,13 +104,13 @@ impl ReceiptArgs {
         let mut asked = ReceiptOptions { nonce, sampling, ..ReceiptOptions::default() };
         self.policies.apply(context, verifier, &mut asked)?;
         asked.proofs = findings(ui, files, &packages.sources(context)?)?;
-        let mut report = verifier.receipt(files.bytes(), &asked, self.reexec);
+        let mut report = verifier.receipt(files.bytes(), &asked, self.reexec)?;
         let contradicted =
             report.checks.iter().any(|check| matches!(check.result, CheckResult::Fail(_)));
         if self.reexec && !contradicted {
             asked.reexecution =
                 Some(reexecution(ui, verifier, files, &packages.sources(context)?)?);
-            report = verifier.receipt(files.bytes(), &asked, true);
+            report = verifier.receipt(files.bytes(), &asked, true)?;
         }
         if ui.json() {
             let mut bytes = report.encode();

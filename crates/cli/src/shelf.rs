@@ -21,6 +21,7 @@ const SUFFIX: &str = ".mod";
 ///
 /// # Spec
 /// `spec/package.md`, section "Package directory".
+#[derive(Clone)]
 pub(crate) struct Shelf {
     directory: PathBuf,
 }

@@ -23,6 +23,7 @@ mod packages;
 mod passphrases;
 mod policies;
 mod proofs;
+mod receipt_bundles;
 mod receipt_evidence;
 mod receipt_files;
 mod receipt_policies;

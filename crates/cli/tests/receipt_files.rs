@@ -176,3 +176,70 @@ fn without_signatures(bytes: &[u8]) -> Vec<u8> {
     }
     writer.finish().unwrap()
 }
+
+/// Every file below a directory, with its bytes and the time of its last change.
+fn snapshot(root: &std::path::Path) -> Vec<(std::path::PathBuf, std::time::SystemTime, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let meta = std::fs::symlink_metadata(&path).unwrap();
+            if meta.is_dir() {
+                folders.push(path.clone());
+            }
+            let bytes = if meta.is_file() { std::fs::read(&path).unwrap() } else { Vec::new() };
+            found.push((path, meta.modified().unwrap(), bytes));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn reading_a_receipt_writes_nothing_and_needs_no_network() {
+    let bench = Bench::with_hello();
+    issue(&bench, "a.cap", &[]);
+    issue(&bench, "b.cap", &[]);
+    bench.write("report.json", bench.run(&["verify", "a.cap", "--json"]).stdout);
+    let before = snapshot(&bench.path(""));
+    // A namespace of its own has no network, not even a loopback that is up.
+    let apart = bench.command("unshare").args(["--net", "true"]).output();
+    let apart = apart.is_ok_and(|output| output.status.success());
+    if !apart {
+        eprintln!("skipped: no namespace without a network can be made here");
+    }
+    for args in [
+        &["verify", "a.cap", "--json"][..],
+        &["verify", "a.cap", "--reexec", "--nonce", NONCE],
+        &["verify", "a.cap", "--trust", "no.json"],
+        &["inspect", "a.cap"],
+        &["replay", "a.cap", "--engine", "jit"],
+        &["audit", "a.cap"],
+        &["explain", "report.json"],
+        &["receipt", "diff", "a.cap", "b.cap"],
+        &["receipt", "list", "."],
+    ] {
+        let mut command = match apart {
+            true => {
+                let mut command = bench.command("unshare");
+                command.args(["--net", crate::support::KAPSULE]);
+                command
+            }
+            false => bench.command(crate::support::KAPSULE),
+        };
+        let output = command.args(args).output().unwrap();
+        let fails = args.contains(&"no.json");
+        assert_eq!(output.status.success(), !fails, "{args:?}: {output:?}");
+        assert!(snapshot(&bench.path("")) == before, "{args:?} wrote something");
+    }
+    // Without home, path and anything else in its environment it says the same.
+    let bare = std::process::Command::new(crate::support::KAPSULE)
+        .args(["verify", "a.cap", "--json"])
+        .current_dir(bench.path(""))
+        .env_clear()
+        .output()
+        .unwrap();
+    assert_eq!(bare.stdout, bench.read("report.json"), "{bare:?}");
+    assert!(snapshot(&bench.path("")) == before);
+}

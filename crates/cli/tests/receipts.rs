@@ -224,6 +224,22 @@ fn what_was_taken_out_is_missed_and_nothing_else() {
     bench.fails(&["replay", "less.cap"], 12, "E033_SIGNATURE_MISSING", "less.cap is rejected");
 }
 
+/// Writes a bundle again without the recorded states.
+fn without_states(bundle: &[u8]) -> Vec<u8> {
+    use kapsule_format::cbor::{self, Value};
+    let Value::Map(mut index) = cbor::decode(Container::decode(bundle).unwrap().index()).unwrap()
+    else {
+        panic!("an index is a map")
+    };
+    let Some((15, Value::Array(entries))) = index.last_mut() else { panic!("it lists entries") };
+    entries.remove(0);
+    let mut writer = Writer::new(Kind::Bundle, cbor::encode(&Value::Map(index)));
+    for entry in Container::decode(bundle).unwrap().entries().iter().skip(2) {
+        writer.push(entry.name, entry.bytes);
+    }
+    writer.finish().unwrap()
+}
+
 #[test]
 fn a_claim_that_its_issuer_made_up_is_found_by_repeating() {
     let bench = issued();
@@ -233,20 +249,38 @@ fn a_claim_that_its_issuer_made_up_is_found_by_repeating() {
     let seed = kapsule_format::hash::decode_hex(file["key"].as_str().unwrap()).unwrap();
     let key = SecretKey::from_seed(Suite::Ed25519, &seed).unwrap();
     let mut forged = claim(&bench, "hello.cap");
-    forged.exec.nested = vec![kapsule_format::receipt::ExecHash::new(
-        kapsule_format::hash::sha256(b"a run that nobody made"),
-    )];
-    let envelope = Envelope::sign(&forged.signed_statement(), &key).encode();
+    let made_up = kapsule_format::hash::sha256(b"a run that nobody made");
+    forged.exec.nested = vec![kapsule_format::receipt::ExecHash::new(made_up)];
     let container = Container::decode(&bytes).unwrap();
-    let mut writer = Writer::new(Kind::Receipt, forged.encode());
-    for entry in container.entries().iter().skip(1) {
-        let bytes = if entry.name.starts_with("sig/") { &envelope } else { entry.bytes };
-        writer.push(entry.name, bytes);
-    }
-    bench.write("forged.cap", writer.finish().unwrap());
+    let reissued = |claim: &Claim, bundle: &[u8]| {
+        let envelope = Envelope::sign(&claim.signed_statement(), &key).encode();
+        let mut writer = Writer::new(Kind::Receipt, claim.encode());
+        for entry in container.entries().iter().skip(1) {
+            writer.push(
+                entry.name,
+                match entry.name {
+                    "audit.bundle" => bundle,
+                    name if name.starts_with("sig/") => &envelope,
+                    _ => entry.bytes,
+                },
+            );
+        }
+        writer.finish().unwrap()
+    };
+    let bundle = container.get("audit.bundle").unwrap();
+    bench.write("forged.cap", reissued(&forged, bundle));
+    let text = "0 calls were answered, and 1 runs are listed";
+    rejected(&bench, &["verify", "forged.cap"], 12, "E017_FACTS_CONFLICT", text);
+
+    // Without the recorded states nothing in the file speaks against other ones.
+    let stateless = without_states(bundle);
+    let mut forged = claim(&bench, "hello.cap");
+    forged.exec.first_state = kapsule_format::transcript::StateHash::new(made_up);
+    forged.bundle = Some(kapsule_format::receipt::BundleRef::of(&stateless));
+    bench.write("forged.cap", reissued(&forged, &stateless));
     bench.ok(&["verify", "forged.cap"]);
     let args = ["verify", "forged.cap", "--reexec"];
-    rejected(&bench, &args, 14, "E410_REPLAY_DIVERGED", "nested runs: claimed");
+    rejected(&bench, &args, 14, "E410_REPLAY_DIVERGED", "first state: claimed");
     bench.fails(&["replay", "forged.cap"], 14, "E410_REPLAY_DIVERGED", "did not happen as claimed");
     let diff = &bench.json(&["receipt", "diff", "hello.cap", "forged.cap"])[0];
     assert_eq!(diff["same_exec_hash"], false);
@@ -258,13 +292,7 @@ fn a_claim_that_its_issuer_made_up_is_found_by_repeating() {
     let mut stepped = claim(&bench, "hello.cap");
     stepped.trace_spec.fuel_step = 1_000;
     stepped.exec.trace_spec = kapsule_format::receipt::trace_spec_hash(&stepped.trace_spec);
-    let envelope = Envelope::sign(&stepped.signed_statement(), &key).encode();
-    let mut writer = Writer::new(Kind::Receipt, stepped.encode());
-    for entry in container.entries().iter().skip(1) {
-        let bytes = if entry.name.starts_with("sig/") { &envelope } else { entry.bytes };
-        writer.push(entry.name, bytes);
-    }
-    bench.write("stepped.cap", writer.finish().unwrap());
+    bench.write("stepped.cap", reissued(&stepped, bundle));
     bench.fails(&["replay", "stepped.cap"], 20, "E005_VERSION_UNSUPPORTED", "at start and end");
 }
 

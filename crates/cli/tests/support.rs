@@ -180,9 +180,14 @@ impl Bench {
     /// Packs `NAME.mod`, which calls the package of a file with its own input and writes what that
     /// writes; `more` are further arguments.
     pub(crate) fn caller(&self, name: &str, file: &str, more: &str) {
+        self.caller_with(name, file, "\"compose\"", more);
+    }
+
+    /// Does so with these grants, as a manifest lists them.
+    pub(crate) fn caller_with(&self, name: &str, file: &str, grants: &str, more: &str) {
         let inspected = self.json(&["inspect", file]).remove(0);
         let wat = caller(inspected["capsule_hash"].as_str().unwrap());
-        self.manifest(name, &wat, "grants = [\"compose\"]");
+        self.manifest(name, &wat, &format!("grants = [{grants}]"));
         let manifest = format!("{name}.toml");
         let args = ["pack", &manifest, "--dep", file];
         self.ok(&[&args[..], &more.split_whitespace().collect::<Vec<_>>()].concat());

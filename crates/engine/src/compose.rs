@@ -7,9 +7,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use kapsule_abi::{ABI_NAME, ErrorCode, Limit, Outcome, guard};
+use kapsule_format::Digest;
 use kapsule_format::manifest::Abi;
 use kapsule_format::package::{CoreHash, Package, PackageId};
 use kapsule_format::policy::Policy;
+use kapsule_format::transcript::Entries;
 use kapsule_format::verify::Verified;
 use kapsule_meter::Profile;
 
@@ -115,6 +117,21 @@ pub struct Nested {
     pub(crate) fuel_limit: u64,
     /// What came of it.
     pub run: Run,
+}
+
+/// A run that another run started by `call`, as far as a replay of the outermost one is told of it.
+///
+/// Whatever else there is to know of it follows from its package and from the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded<'a> {
+    /// Its hostcalls with their answers.
+    pub entries: &'a Entries,
+    /// Storage root before it.
+    pub storage_before: Digest,
+    /// Storage root at its end, with its changes; absent if the storage is empty.
+    pub storage_root: Option<Digest>,
+    /// Runs that it started by `call`, in the order of the calls.
+    pub nested: Vec<Recorded<'a>>,
 }
 
 impl Nested {

@@ -94,7 +94,7 @@ pub use auto::{run_auto, run_auto_with, run_hot, run_once};
 pub use backend::{Backend, Compiled, JIT_FUEL_MIN, TrapSite, compile};
 #[cfg(feature = "jit")]
 pub use backend::{CodeKey, CodeOrigin, compile_interruptible};
-pub use compose::{Callee, Callees, Compose, NESTED_RUNS_MAX, NESTING_MAX, Nested};
+pub use compose::{Callee, Callees, Compose, NESTED_RUNS_MAX, NESTING_MAX, Nested, Recorded};
 pub use error::{HostError, Refusal, RunError};
 pub use host::{
     Act, Answer, CapsuleMetadata, CapsuleResult, Dag, DagQuery, Effects, Host, MemoryCapsule,

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 
 use kapsule_abi::{ABI_NAME, ErrorCode, guard};
@@ -9,6 +10,7 @@ use kapsule_format::Digest;
 use kapsule_format::transcript::{End, Header, Transcript, output_commitment};
 use kapsule_meter::{METERING, Profile};
 
+use crate::compose::{Compose, Recorded};
 use crate::hostcall::{Answers, Dispatcher};
 use crate::run::{self, Job, JobOptions, Run};
 use crate::{Compiled, Refusal, RunError};
@@ -38,6 +40,8 @@ pub enum Field {
     StateHash,
     /// Output commitment or size.
     Output,
+    /// Number of runs inside the run.
+    Nested,
 }
 
 impl Field {
@@ -56,6 +60,7 @@ impl Field {
             Self::StorageRoot => "storage root",
             Self::StateHash => "state hash",
             Self::Output => "output commitment",
+            Self::Nested => "number of runs inside the run",
         }
     }
 }
@@ -63,6 +68,9 @@ impl Field {
 /// The first place where a replay and its transcript differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
+    /// Which run inside the run, by the numbers of the runs on the way to it; empty for the
+    /// outermost one.
+    pub run: Vec<u64>,
     /// Sequence number of the entry, or `None` for the run end.
     pub entry: Option<u64>,
     /// Part of the record.
@@ -75,11 +83,23 @@ pub struct Difference {
 
 impl Difference {
     pub(crate) const fn at(entry: u64, field: Field, recorded: String, found: String) -> Self {
-        Self { entry: Some(entry), field, recorded, found }
+        Self { run: Vec::new(), entry: Some(entry), field, recorded, found }
+    }
+
+    /// Places the difference inside run number `index` of a caller.
+    pub(crate) fn inside(mut self, index: u64) -> Self {
+        self.run.insert(0, index);
+        self
+    }
+
+    /// The storage is said to be empty, and a key is known to be there.
+    pub(crate) fn storage_of_keys() -> Self {
+        Self::at_end(Field::StorageRoot, &"an empty storage", &"a key that is there")
     }
 
     fn at_end(field: Field, recorded: &dyn fmt::Display, found: &dyn fmt::Display) -> Self {
-        Self { entry: None, field, recorded: recorded.to_string(), found: found.to_string() }
+        let (recorded, found) = (recorded.to_string(), found.to_string());
+        Self { run: Vec::new(), entry: None, field, recorded, found }
     }
 
     /// Returns the stable code, E410.
@@ -91,6 +111,10 @@ impl Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.run.is_empty() {
+            let path: Vec<String> = self.run.iter().map(ToString::to_string).collect();
+            write!(f, "run {} inside the run: ", path.join("."))?;
+        }
         match self.entry {
             Some(entry) => write!(f, "entry {entry}: ")?,
             None => f.write_str("run end: ")?,
@@ -120,10 +144,19 @@ pub struct ReplayOptions<'a> {
     pub states: bool,
     /// Storage root before the run, which a transcript does not tell.
     pub storage_before: Option<Digest>,
+    /// What the run may call, for a replay that calls it again.
+    pub compose: Option<Compose<'a>>,
+    /// The runs inside the run, in the order of the calls, which are then replayed with it; without
+    /// them the recorded results of `call` are believed.
+    pub nested: Option<&'a [Recorded<'a>]>,
+    /// Salt seed under which the end of the transcript commits to the output.
+    pub salt_seed: Option<[u8; 32]>,
 }
 
 /// Runs the module of a transcript again, with no other source of answers than its entries.
 ///
+/// With the runs inside the run and their packages, these are replayed too, each `call` is decided
+/// again, and the runs come back in the result as those of a first run do.
 /// Whatever the engine computes itself (output, log, hashes, signatures, random bytes, limits) is
 /// computed again and compared; only what a host answered is believed, if a host can have
 /// answered it.
@@ -152,7 +185,7 @@ pub fn replay(
         memory_bytes: header.memory_bytes,
         seed: header.seed,
         deadline: options.deadline,
-        compose: None,
+        compose: options.compose,
         // The transcript is in memory already, so its own size is no further burden.
         options: JobOptions {
             evidence: true,
@@ -165,6 +198,7 @@ pub fn replay(
     let answers = Answers::Recorded(&transcript.entries);
     let mut setting = job.setting(compiled.backend(), options.input);
     setting.storage_root = transcript.end.storage_root;
+    setting.nesting.recorded = options.nested;
     let dispatcher = Dispatcher::new(setting, answers);
     let mut ended = run::execute(compiled, &job, dispatcher)?;
     if let Some(difference) = ended.dispatcher.difference.take() {
@@ -173,9 +207,11 @@ pub fn replay(
     let made = ended.dispatcher.record.entries.len();
     let holds_keys = ended.dispatcher.holds_keys();
     let run = ended.into_run(&job);
-    let difference = compare_count(transcript, made)
+    let told = options.nested.map_or(run.nested.len(), <[_]>::len);
+    let difference = compare_count(transcript.entries.len(), made)
+        .or_else(|| compare_nested(told, run.nested.len()))
         .or_else(|| compare_storage(&transcript.end, &run, holds_keys))
-        .or_else(|| compare_end(&transcript.end, &run));
+        .or_else(|| compare_end(&transcript.end, &run, options.salt_seed.as_ref()));
     Ok(Replay { difference, run: Some(run) })
 }
 
@@ -197,14 +233,18 @@ fn versions(header: &Header) -> Result<Profile, Refusal> {
         .map_err(|_| unsupported("profile", &header.profile, "integer-1 or float-1"))
 }
 
-fn compare_count(transcript: &Transcript, made: usize) -> Option<Difference> {
-    let recorded = transcript.entries.len();
+pub(crate) fn compare_count(recorded: usize, made: usize) -> Option<Difference> {
     if guard!("engine.replay.count", recorded > made) {
         let found = format!("the end of the run after {made} calls");
         let recorded = format!("{recorded} entries");
         return Some(Difference::at(made as u64, Field::Count, recorded, found));
     }
     None
+}
+
+fn compare_nested(recorded: usize, made: usize) -> Option<Difference> {
+    guard!("engine.replay.nested_count", recorded > made)
+        .then(|| Difference::at_end(Field::Nested, &recorded, &made))
 }
 
 /// Compares what the transcript says of the storage at the end with what the run shows of it.
@@ -216,13 +256,12 @@ fn compare_storage(end: &End, run: &Run, holds_keys: bool) -> Option<Difference>
         return Some(Difference::at_end(Field::StorageRoot, &recorded, &found));
     }
     if guard!("engine.replay.storage_keys", holds_keys && end.storage_root.is_none()) {
-        let found = "a key that is there";
-        return Some(Difference::at_end(Field::StorageRoot, &"an empty storage", &found));
+        return Some(Difference::storage_of_keys());
     }
     None
 }
 
-fn compare_end(end: &End, run: &Run) -> Option<Difference> {
+fn compare_end(end: &End, run: &Run, salt_seed: Option<&[u8; 32]>) -> Option<Difference> {
     if guard!("engine.replay.outcome", end.outcome != run.outcome) {
         return Some(Difference::at_end(Field::Outcome, &end.outcome, &run.outcome));
     }
@@ -233,7 +272,7 @@ fn compare_end(end: &End, run: &Run) -> Option<Difference> {
     if guard!("engine.replay.state_hash", end.state_hash != state_hash) {
         return Some(Difference::at_end(Field::StateHash, &end.state_hash, &state_hash));
     }
-    let output = output_commitment(None, &run.output);
+    let output = output_commitment(salt_seed, &run.output);
     let size = run.output.len() as u64;
     if guard!("engine.replay.output", (end.output, end.output_bytes) != (output, size)) {
         let recorded = format!("{} of {} bytes", end.output, end.output_bytes);
@@ -270,5 +309,5 @@ pub fn disagreement(first: &Run, second: &Run) -> Option<Difference> {
         let (recorded, found) = (left.entries.len().to_string(), made.to_string());
         return Some(Difference::at(left.entries.len() as u64, Field::Count, recorded, found));
     }
-    compare_count(left, made).or_else(|| compare_end(&left.end, second))
+    compare_count(left.entries.len(), made).or_else(|| compare_end(&left.end, second, None))
 }

@@ -138,7 +138,7 @@ pub struct Run {
     pub trap_site: Option<TrapSite>,
     /// Runs that it started by `call`, in the order of the calls.
     ///
-    /// A replay has none, since it believes their recorded results.
+    /// A replay that is told nothing of them has none, since it believes their recorded results.
     pub nested: Vec<Nested>,
 }
 
@@ -174,8 +174,10 @@ impl<'a> Job<'a> {
             policy: self.policy,
             memory_bytes: self.memory_bytes,
             evidence: self.options.evidence,
+            states: self.options.states,
             backend,
             depth: 0,
+            recorded: None,
         };
         Setting {
             nesting,

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use kapsule_abi::{ErrorCode, Limit, Outcome, Rule, Trap};
 use kapsule_engine::{
     Backend, Callee, Callees, Compose, Field, HostError, JIT_FUEL_MIN, Job, JobOptions, MemoryHost,
-    NESTED_RUNS_MAX, NESTING_MAX, ReplayOptions, Run, RunError, compile, disagreement, replay, run,
-    run_auto,
+    NESTED_RUNS_MAX, NESTING_MAX, Recorded, Replay, ReplayOptions, Run, RunError, compile,
+    disagreement, replay, run, run_auto,
 };
 use kapsule_format::authoring::{Draft, Inputs};
 use kapsule_format::manifest::Abi;
@@ -162,7 +162,9 @@ impl World {
 
     fn job(&self) -> Job<'_> {
         let compose = Compose { dependencies: &self.dependencies, callees: &self.library };
-        Job { compose: Some(compose), ..self.case.job() }
+        // Receipts need the states too.
+        let options = JobOptions { states: true, ..self.case.job().options };
+        Job { compose: Some(compose), options, ..self.case.job() }
     }
 
     fn try_run(&self, backend: Backend, host: &mut MemoryHost) -> Result<Run, RunError> {
@@ -186,6 +188,7 @@ impl World {
             assert_eq!(*run, runs[0]);
         }
         self.check_replays(&self.case.metered(), &runs[0].0);
+        self.check_whole_replay(&runs[0].0);
         runs[0].clone()
     }
 
@@ -208,6 +211,29 @@ impl World {
         }
     }
 
+    /// Replays a run together with the runs inside it, from what was recorded of all of them.
+    fn check_whole_replay(&self, run: &Run) {
+        let nested = recorded(run);
+        for backend in Backend::ALL {
+            let replay = self.whole_replay(*backend, run, &nested);
+            assert_eq!(replay.difference, None, "{backend}");
+            check_same(&replay.run.expect("a replay without a difference"), run);
+        }
+    }
+
+    fn whole_replay(&self, backend: Backend, run: &Run, nested: &[Recorded<'_>]) -> Replay {
+        let compose = Compose { dependencies: &self.dependencies, callees: &self.library };
+        let options = ReplayOptions {
+            states: true,
+            storage_before: run.states.map(|states| states.first.storage_root),
+            compose: Some(compose),
+            nested: Some(nested),
+            ..ReplayOptions::default()
+        };
+        let replay = replay(&self.case.compiled(backend), transcript(run), options);
+        replay.unwrap_or_else(|error| panic!("{backend}: {error}"))
+    }
+
     /// Changes the transcript of the caller and returns where its replay finds that.
     fn check_lie(&self, change: impl FnOnce(&mut Lie)) -> (Option<u64>, Field) {
         let transcript = changed(transcript(&self.run()), change);
@@ -218,6 +244,33 @@ impl World {
         let found: Vec<_> = found.collect();
         assert!(found.iter().all(|difference| *difference == found[0]), "{found:?}");
         (found[0].entry, found[0].field)
+    }
+}
+
+/// Returns what a receipt records of the runs inside a run.
+fn recorded(run: &Run) -> Vec<Recorded<'_>> {
+    run.nested.iter().map(recorded_one).collect()
+}
+
+fn recorded_one(nested: &kapsule_engine::Nested) -> Recorded<'_> {
+    Recorded {
+        entries: &transcript_of(nested).entries,
+        storage_before: nested.run.states.expect("states were asked for").first.storage_root,
+        storage_root: transcript_of(nested).end.storage_root,
+        nested: recorded(&nested.run),
+    }
+}
+
+/// Compares all that a receipt tells of two runs and of the runs inside them.
+fn check_same(left: &Run, right: &Run) {
+    assert_eq!(left.transcript, right.transcript);
+    assert_eq!(left.states, right.states);
+    assert_eq!(left.nested.len(), right.nested.len());
+    for (left, right) in left.nested.iter().zip(&right.nested) {
+        let facts =
+            |nested: &kapsule_engine::Nested| (nested.call, nested.package, nested.fuel_granted);
+        assert_eq!(facts(left), facts(right));
+        check_same(&left.run, &right.run);
     }
 }
 

@@ -70,6 +70,13 @@ pub struct Closure<T> {
     pub bytes: u64,
 }
 
+impl<T> Default for Closure<T> {
+    /// The closure of a package that needs nothing.
+    fn default() -> Self {
+        Self { members: BTreeMap::new(), depth: 0, bytes: 0 }
+    }
+}
+
 /// A package of a closure that nobody could supply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Absent {

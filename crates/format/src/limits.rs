@@ -74,6 +74,14 @@ pub const KEYRING_OWNERS_MAX: u64 = 16;
 /// Greatest number of runs that a receipt lists inside its run.
 pub const NESTED_RUNS_MAX: u64 = 256;
 
+/// Greatest number of runs that may be inside each other, the outermost not counted.
+pub const NESTING_MAX: u64 = 32;
+
+/// Greatest number of runs inside a run, on all levels, that an audit bundle records.
+///
+/// Chosen: as many as checkpoints.
+pub const RECORDED_RUNS_MAX: u64 = 65_536;
+
 /// Greatest number of chunks of an audit bundle that a challenge asks for.
 pub const SAMPLES_MAX: u64 = 1_024;
 
@@ -253,6 +261,7 @@ pub const TABLE: &[Limit] = &[
     fixed("hostcall request or response", kapsule_abi::BUFFER_BYTES_MAX as u64, "bytes"),
     limit("transcript entries", TRANSCRIPT_ENTRIES_MAX, 1 << 20, "entries"),
     limit("checkpoints", 1 << 20, CHECKPOINTS_MAX, "checkpoints"),
+    fixed("recorded runs inside a run", RECORDED_RUNS_MAX, "runs"),
     limit("container file", 1 << 36, CONTAINER_BYTES_MAX, "bytes"),
     limit("container entries", 65_535, CONTAINER_ENTRIES_MAX as u64, "entries"),
     fixed("container name", CONTAINER_NAME_BYTES_MAX as u64, "bytes"),

@@ -2,6 +2,7 @@
 //!
 //! Key, nonce, run and times are fixed, so that a sample has the same bytes everywhere.
 
+mod composed;
 mod enforced;
 mod forge;
 pub mod vectors;
@@ -12,7 +13,7 @@ use kapsule_format::container::{Container, Kind, Writer};
 use kapsule_format::envelope::Envelope;
 use kapsule_format::hash::sha256;
 use kapsule_format::key::{Identity, SecretKey, Suite};
-use kapsule_format::package::{Package, PackageBuilder};
+use kapsule_format::package::{Package, PackageBuilder, PackageId};
 use kapsule_format::receipt::{
     Bundle, Claim, Evidence, Extras, Issue, Receipt, SignatureName, exec_body, issue,
 };
@@ -22,6 +23,7 @@ use kapsule_format::verify::{
 };
 use kapsule_meter::Profile;
 
+pub use composed::{Composed, SALT_SEED, repeats_composed};
 pub use enforced::Enforced;
 pub use forge::{Judged, Outcome, mutations, refused, run_all};
 
@@ -103,15 +105,25 @@ pub fn key() -> SecretKey {
 }
 
 fn package() -> Package {
-    let manifest = "name = \"greeter\"\nversion = \"0.1.0\"\nauthor = \"Test Author\"\n\
-        entry = \"greeter.wasm\"\ngrants = [\"random\"]\n\
-        exec.entries = [\"forever\", \"trap\"]\n";
-    let payload = wat::parse_str(MODULE).expect("the module is well formed");
-    let draft = Draft::read(Text { syntax: Syntax::Toml, text: manifest }, None);
+    packed("greeter", MODULE, GREETER, &[])
+}
+
+/// Lines of the manifest of the greeter.
+const GREETER: &str = "grants = [\"random\"]\nexec.entries = [\"forever\", \"trap\"]\n";
+
+/// Packs a module with these further lines of a manifest.
+fn packed(name: &str, module: &str, lines: &str, dependencies: &[PackageId]) -> Package {
+    let manifest = format!(
+        "name = \"{name}\"\nversion = \"0.1.0\"\nauthor = \"Test Author\"\n\
+         entry = \"{name}.wasm\"\n{lines}"
+    );
+    let payload = wat::parse_str(module).expect("the module is well formed");
+    let draft = Draft::read(Text { syntax: Syntax::Toml, text: &manifest }, None);
     let inputs = Inputs { payload: &payload, ..Inputs::default() };
     let (manifest, policy) =
         draft.and_then(|draft| draft.finish(&inputs)).expect("the manifest is well formed");
     let builder = PackageBuilder::new(manifest, policy, payload);
+    let builder = dependencies.iter().fold(builder, |builder, id| builder.dependency(*id));
     builder.pack().expect("the package is well formed").into_inner()
 }
 
@@ -131,6 +143,7 @@ pub fn sample(story: &Story, backend: Backend) -> Sample {
         last: &states.last,
         input: story.input,
         output: &run.output,
+        nested: Vec::new(),
     };
     let key = key();
     let issue_of = Issue {
@@ -139,9 +152,10 @@ pub fn sample(story: &Story, backend: Backend) -> Sample {
         start_ms: 1_767_225_600_000,
         stop_ms: 1_767_225_600_004,
         package: &package,
+        closure: Vec::new(),
         extras: Extras::default(),
     };
-    let issued = issue(&issue_of, &evidence).expect("the records are short");
+    let issued = issue(&issue_of, &evidence, None).expect("the records are short");
     let bytes = issued.sign([&key]).expect("the names are those of a receipt");
     Sample { bytes, package, key }
 }
@@ -209,8 +223,8 @@ pub fn repeats(bytes: &[u8], backend: Backend) -> bool {
     let (None, Some(run)) = (replayed.difference, replayed.run) else { return false };
     let (made, states) = (run.transcript.expect("asked for"), run.states.expect("asked for"));
     let (first, last, output) = (&states.first, &states.last, run.output.as_slice());
-    let evidence = Evidence { transcript: &made, first, last, input, output };
-    exec_body(&package, &evidence).hash() == claim.exec.hash()
+    let evidence = Evidence { transcript: &made, first, last, input, output, nested: Vec::new() };
+    exec_body(&package, &evidence, None).hash() == claim.exec.hash()
 }
 
 /// Writes a receipt again with another claim, signed by `key`, as its dishonest issuer would.

@@ -19,8 +19,8 @@ use kapsule_format::verify::{self, CheckName, CheckResult, Level, Options, Recei
 use kapsule_testkit::Random;
 use kapsule_testkit::mutate::mutate;
 use kapsule_testkit::receipts::{
-    self, Enforced, NONCE, STORIES, examine, is_refused, mutations, refused, reissue, repeats,
-    rewrite, run_all, sample, vectors,
+    self, Composed, Enforced, NONCE, STORIES, examine, is_refused, mutations, refused, reissue,
+    repeats, repeats_composed, rewrite, run_all, sample, vectors,
 };
 
 /// Seed of the slice that CI makes of `cargo xtask soak receipts`.
@@ -179,6 +179,34 @@ fn every_byte_and_entry_of_every_sample_matters() {
         let what: Vec<&String> = outcome.accepted.iter().map(|(what, _)| what).collect();
         assert!(what.is_empty(), "{}: {what:?}", STORIES[index].name);
         assert!(outcome.tried > 1_000, "{outcome:?}");
+    }
+}
+
+#[test]
+fn the_time_matters_to_those_who_ask_about_it_alone() {
+    let (options, asked) = (Options::default(), ReceiptOptions::default());
+    let samples = STORIES.iter().map(|story| sample(story, Backend::Wasmi).bytes);
+    for bytes in samples.chain([Composed::new(Backend::Wasmi, true, None).bytes]) {
+        let at = |now_ms| verify::receipt(&bytes, None, now_ms, &options, &asked).encode();
+        assert_eq!(at(None), at(Some(0)));
+        assert_eq!(at(None), at(Some(u64::MAX)));
+    }
+}
+
+#[test]
+fn runs_inside_a_run_are_bound_to_the_last_byte() {
+    let refused = |bytes: &[u8]| is_refused(&examine(bytes));
+    for (salted, seed) in [(false, SEED), (true, SEED + 1)] {
+        let original = Composed::new(Backend::Wasmi, salted, None).bytes;
+        let other = Composed::new(Backend::Wasmi, !salted, None).bytes;
+        let judged = (original.as_slice(), &refused as &dyn Fn(&[u8]) -> bool);
+        let systematic = mutations(judged, &other, 7);
+        let random = run_all(judged, &other, SLICE_ENFORCED, seed);
+        for outcome in [systematic, random] {
+            let what: Vec<&String> = outcome.accepted.iter().map(|(what, _)| what).collect();
+            assert!(what.is_empty(), "{what:?}");
+            assert!(outcome.tried > 1_000, "{}", outcome.tried);
+        }
     }
 }
 
@@ -398,6 +426,14 @@ fn every_backend_gives_the_golden_receipts() {
             let made = sample(story, *backend).bytes;
             assert!(made == golden, "{} on {backend} is another receipt", story.name);
             assert!(repeats(&made, *backend), "{} on {backend}", story.name);
+        }
+    }
+    for (name, salted) in [("composed", false), ("composed-salted", true)] {
+        let golden = fs::read(folder.join(format!("{name}.bin"))).unwrap();
+        for backend in Backend::ALL {
+            let made = Composed::new(*backend, salted, None).bytes;
+            assert!(made == golden, "{name} on {backend} is another receipt");
+            assert_eq!(repeats_composed(&made, *backend), Ok(true), "{name} on {backend}");
         }
     }
     let golden = fs::read(folder.join("under-policy.bin")).unwrap();

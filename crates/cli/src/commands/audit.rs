@@ -81,7 +81,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let sources = args.packages.sources(context)?;
     let proofs = receipts::findings(ui, &files, &sources)?;
     let mut asked = ReceiptOptions { proofs, ..ReceiptOptions::default() };
-    let report = verifier.receipt_to_repeat(files.bytes(), &asked, &DEMANDED[..DEMANDED.len() - 1]);
+    let report =
+        verifier.receipt_to_repeat(files.bytes(), &asked, &DEMANDED[..DEMANDED.len() - 1])?;
     let mut backend = None;
     if report.is_accepted() {
         let progress = ui.begin(&format!("repeating the run of {name}"));
@@ -98,9 +99,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
             }
         });
     }
-    let report = verifier.receipt_to_repeat(files.bytes(), &asked, &DEMANDED);
+    let report = verifier.receipt_to_repeat(files.bytes(), &asked, &DEMANDED)?;
     let receipt = receipts::decode(&files)?;
-    let shown = sampled(checkpoints(&receipt), args.sample);
+    let shown = sampled(checkpoints(&name, &receipt, &verifier), args.sample);
     if ui.json() {
         let fetched = fetched.iter().map(|one| json!({ "name": one.name, "bytes": one.bytes }));
         ui.object(&json!({
@@ -168,6 +169,10 @@ fn complete(held: &Files, source: Option<&Source>) -> Result<(Files, Vec<Fetched
 fn blobs(receipt: &Receipt<'_>, claim: &Claim, source: &Source) -> Result<Vec<Vec<u8>>, Failure> {
     let (exec, held) = (&claim.exec, receipt.blobs());
     let mut found = Vec::new();
+    // The bundle holds those of a salted claim.
+    if exec.salt_commitment.is_some() {
+        return Ok(found);
+    }
     let input = |bytes: &[u8]| input_commitment(None, bytes) == exec.input.digest;
     let output = |bytes: &[u8]| output_commitment(None, bytes) == exec.output.digest;
     if exec.input.size > 0 && held.find(exec.input.size, input).is_none() {
@@ -186,8 +191,13 @@ fn blobs(receipt: &Receipt<'_>, claim: &Claim, source: &Source) -> Result<Vec<Ve
 }
 
 /// Returns the recorded states, as far as the bundle is there and can be read.
-fn checkpoints(receipt: &Receipt<'_>) -> Vec<Checkpoint> {
-    let bundle = receipt.bundle().and_then(|bytes| Bundle::decode(bytes).ok());
+fn checkpoints(
+    name: &str,
+    receipt: &Receipt<'_>,
+    verifier: &opening::Verifier<'_>,
+) -> Vec<Checkpoint> {
+    let Ok(plain) = receipts::bundle_bytes(name, receipt, verifier) else { return Vec::new() };
+    let bundle = Bundle::decode(&plain).ok();
     bundle.and_then(|bundle| bundle.checkpoints().ok().flatten()).unwrap_or_default()
 }
 

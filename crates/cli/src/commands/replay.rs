@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use kapsule_abi::ErrorCode;
+use kapsule_engine::ReplayOptions;
 use kapsule_format::transcript::Transcript;
 use serde_json::json;
 
 use crate::cli::Context;
 use crate::closure::PackageArgs;
 use crate::error::{Done, Failure};
-use crate::execute::{self, Engine, Replayed, States};
+use crate::execute::{self, Engine, Replayed};
 use crate::files::{self, INPUT_BYTES_MAX};
 use crate::interrupt;
 use crate::opening::{self, Asked, Files, TrustArgs};
@@ -94,7 +95,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let backend = args.engine.backend(transcript.end.fuel_used);
     let progress = ui.begin(&format!("replaying {name} on {backend}"));
     let input = input.as_deref();
-    let replay = || loaded.replay(&transcript, args.engine, input, States::Dropped);
+    let known = ReplayOptions { input, ..ReplayOptions::default() };
+    let replay = || loaded.replay(&transcript, args.engine, known);
     let replayed = interrupt::during(ui, replay)?;
     progress.end(&format!("replayed in {} ms", replayed.elapsed.as_millis()));
     report(context, &name, &transcript, &replayed)
@@ -122,6 +124,7 @@ fn repeat(context: &Context, args: &Args, files: &Files) -> Done {
             "outcome": end.outcome.to_string(),
             "fuel_used": end.fuel_used.to_string(),
             "entries": repeated.transcript.entries.len().to_string(),
+            "runs_inside": repeated.runs_inside.to_string(),
             "state_hash": end.state_hash.to_string(),
             "difference": repeated.difference,
             "elapsed_ms": repeated.elapsed.as_millis().to_string(),
@@ -134,16 +137,26 @@ fn repeat(context: &Context, args: &Args, files: &Files) -> Done {
     }
     if !ui.json() {
         ui.text(&format!(
-            "identical on {}: outcome {}, fuel {}, {} transcript entries, both checkpoints, \
+            "identical on {}: outcome {}, fuel {}, {} transcript entries{}, both checkpoints, \
              execution hash {}\n",
             repeated.backend,
             end.outcome,
             grouped(end.fuel_used),
             grouped(repeated.transcript.entries.len() as u64),
+            inside(repeated.runs_inside),
             repeated.claimed,
         ))?;
     }
     Ok(0)
+}
+
+/// Says how many runs there were inside the run, if there were any.
+fn inside(runs: u64) -> String {
+    match runs {
+        0 => String::new(),
+        1 => ", 1 run inside the run".to_owned(),
+        runs => format!(", {} runs inside the run", grouped(runs)),
+    }
 }
 
 /// Reads a transcript file.
@@ -168,6 +181,7 @@ fn report(context: &Context, name: &str, transcript: &Transcript, replayed: &Rep
             "state_hash": transcript.end.state_hash.to_string(),
             "output_bytes": transcript.end.output_bytes.to_string(),
             "difference": difference.map(|difference| json!({
+                "run": difference.run,
                 "entry": difference.entry.map(|entry| entry.to_string()),
                 "field": difference.field.name(),
                 "recorded": difference.recorded,

@@ -178,10 +178,14 @@ fn write_receipt(
     let (Some(issuer), Some(path)) = (subject.issuer, &args.issue.receipt) else {
         return Ok(None);
     };
-    let Issuer { signer, moment, extras, voucher } = issuer;
-    let besides = (extras, voucher.as_ref());
-    let (package, input) = (&subject.session.opened.package, subject.session.request.input);
-    let (claim, bytes) = receipts::issue(signer, moment, besides, package, input, run)?;
+    let Session { opened, library, request, .. } = subject.session;
+    let about = receipts::Subject {
+        package: &opened.package,
+        library: Some(library),
+        input: request.input,
+        run,
+    };
+    let (claim, bytes) = issuer.issue(&about)?;
     files::write(ui, path, &bytes)?;
     let id = claim.id();
     ui.say(&format!("receipt {id} of {} bytes", grouped(bytes.len() as u64)));

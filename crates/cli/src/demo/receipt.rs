@@ -1,7 +1,7 @@
 //! The receipt of the run of trust: issued, verified, and its run repeated.
 
 use kapsule_engine::Backend;
-use kapsule_format::receipt::{Extras, ReceiptId};
+use kapsule_format::receipt::ReceiptId;
 use kapsule_format::verify::{CheckResult, ReceiptOptions, Reexecution, Report};
 
 use super::{Stage, broken};
@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::execute::{Engine, Ran};
 use crate::files;
 use crate::opening::Files;
-use crate::receipts::{self, Moment};
+use crate::receipts::{self, Besides, Moment, Subject};
 
 /// A receipt with what verifying it and repeating its run has shown.
 pub(crate) struct Receipted {
@@ -35,14 +35,9 @@ impl Stage<'_> {
     ) -> Result<Receipted, Failure> {
         let progress = self.ui.begin("issuing a receipt");
         let (_, opened) = self.open("trust.mod")?;
-        let (claim, bytes) = receipts::issue(
-            &self.author,
-            moment,
-            (&Extras::default(), None),
-            &opened.package,
-            input,
-            &ran.run,
-        )?;
+        let subject = Subject { package: &opened.package, library: None, input, run: &ran.run };
+        let besides = Besides::default();
+        let (claim, bytes) = receipts::issue(&self.author, moment, &besides, &subject)?;
         let path = self.path("trust.cap");
         files::write(self.ui, &path, &bytes)?;
         let verifier = self.trust.verifier()?;
@@ -61,7 +56,7 @@ impl Stage<'_> {
         let reexecution = Some(Reexecution { result: CheckResult::Pass, detail });
         let asked =
             ReceiptOptions { nonce: Some(moment.nonce), reexecution, ..ReceiptOptions::default() };
-        let report = verifier.receipt(files.bytes(), &asked, true);
+        let report = verifier.receipt(files.bytes(), &asked, true)?;
         progress.end("trust.cap is issued and verified, and its run repeated");
         Ok(Receipted { id: claim.id(), bytes: bytes.len(), report, backend })
     }

@@ -41,7 +41,7 @@ pub(crate) fn read(
     paths.sort();
     let read = |path: PathBuf| {
         let files = Files::read_as(&path, "receipt")?;
-        let report = verifier.receipt(files.bytes(), asked, false);
+        let report = verifier.receipt(files.bytes(), asked, false)?;
         let claim = Receipt::decode(files.bytes()).ok().map(|receipt| receipt.claim().clone());
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Row { file, bytes: files.bytes().len() as u64, report, claim })

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use kapsule_abi::{ErrorCode, guard};
-use kapsule_engine::Run;
+use kapsule_engine::{Nested, Run};
+use kapsule_format::encrypt::{self, Recipient};
 use kapsule_format::key::SecretKey;
 use kapsule_format::package::Package;
 use kapsule_format::receipt::{
-    Claim, Evidence, Extras, HostManifest, Issue, STARK, ToolchainManifest,
+    Claim, Encryptor, Evidence, Extras, HostManifest, Issue, NestedEvidence, STARK,
+    ToolchainManifest, call_input,
 };
 use kapsule_format::receipt_policy::PolicyProof;
 
@@ -15,7 +17,9 @@ use super::attach::check_uses;
 use super::enforcing::{self, read_policy};
 use super::{Nonce, decode_nonce};
 use crate::cli::Context;
+use crate::closure::Library;
 use crate::error::Failure;
+use crate::identities;
 use crate::keystore::{self, KeyName, KeyStore, StoredIdentity};
 use crate::opening::{self, TrustArgs};
 
@@ -60,6 +64,15 @@ pub(crate) struct IssueArgs {
     /// Leave the package out of the receipt: who verifies has it, or gets it elsewhere
     #[arg(long, requires = "receipt")]
     no_package: bool,
+    /// Hide input, output and hostcalls from those who have no audit bundle: the claim commits to
+    /// them under random salts, which the bundle holds
+    #[arg(long, requires = "receipt", conflicts_with = "promise_proof")]
+    salt: bool,
+    /// Encrypt the audit bundle to `age1...`, to the lines of a `.agepub` file, or to a key of the
+    /// home, and salt the claim; may be repeated
+    #[arg(long = "encrypt-to", value_name = "RECIPIENT", requires = "receipt")]
+    #[arg(conflicts_with = "promise_proof")]
+    recipients: Vec<String>,
 }
 
 /// What a receipt says of a run that has not happened yet.
@@ -89,9 +102,17 @@ pub(crate) struct Issuer {
     /// Which run it will be.
     pub(crate) moment: Moment,
     /// What the receipt has besides the run.
-    pub(crate) extras: Extras,
+    pub(crate) besides: Besides,
+}
+
+/// What a receipt has besides the run.
+#[derive(Default)]
+pub(crate) struct Besides {
+    extras: Extras,
     /// Who vouches for the manifests.
-    pub(crate) voucher: Option<StoredIdentity>,
+    voucher: Option<StoredIdentity>,
+    /// Who may read the audit bundle; without any, everybody.
+    recipients: Vec<Recipient>,
 }
 
 impl IssueArgs {
@@ -118,7 +139,9 @@ impl IssueArgs {
         }
         let moment = Moment::now(self.nonce.map(|nonce| nonce.0).or(seed))?;
         let voucher = self.voucher(&keys, trust)?;
-        Ok(Some(Issuer { signer, moment, extras: self.extras()?, voucher }))
+        let recipients = identities::recipients(&self.recipients)?;
+        let besides = Besides { extras: self.extras()?, voucher, recipients };
+        Ok(Some(Issuer { signer, moment, besides }))
     }
 
     /// Reads what the receipt has besides the run.
@@ -128,6 +151,9 @@ impl IssueArgs {
             proof_systems: if self.promise_proof { vec![STARK] } else { Vec::new() },
             ..Extras::default()
         };
+        if self.salt || !self.recipients.is_empty() {
+            extras.salt_seed = Some(random()?);
+        }
         if let Some(path) = &self.receipt_policy {
             let policy = read_policy(path)?;
             if guard!("cli.receipt.track", policy.track(&self.track).is_none()) {
@@ -197,47 +223,77 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Failure> {
     Ok(bytes)
 }
 
+/// What a receipt is about.
+pub(crate) struct Subject<'a> {
+    /// The package that ran.
+    pub(crate) package: &'a Package,
+    /// All that it needs; `None` for a run that calls nothing.
+    pub(crate) library: Option<&'a Library<'a>>,
+    /// Input.
+    pub(crate) input: &'a [u8],
+    /// What the engine reports.
+    pub(crate) run: &'a Run,
+}
+
+impl Issuer {
+    /// Makes and signs the receipt of a run.
+    pub(crate) fn issue(&self, subject: &Subject<'_>) -> Result<(Claim, Vec<u8>), Failure> {
+        issue(&self.signer, &self.moment, &self.besides, subject)
+    }
+}
+
 /// Makes and signs the receipt of a run.
 pub(crate) fn issue(
     signer: &StoredIdentity,
     moment: &Moment,
-    (extras, voucher): (&Extras, Option<&StoredIdentity>),
-    package: &Package,
-    input: &[u8],
-    run: &Run,
+    besides: &Besides,
+    subject: &Subject<'_>,
 ) -> Result<(Claim, Vec<u8>), Failure> {
-    if guard!("cli.receipt.nested", !run.nested.is_empty()) {
-        let message = "this version makes no receipt of a run that calls other packages";
-        let hint = "run the packages one by one, each with a receipt of its own";
-        return Err(Failure::new(ErrorCode::VersionUnsupported, message, hint));
-    }
-    let evidence = evidence(input, run)?;
+    let Subject { package, library, input, run } = *subject;
+    let evidence = evidence(input, run, library)?;
     let issue = Issue {
         issuer: signer.identity.clone(),
         run_id: moment.run_id,
         start_ms: moment.start_ms,
         stop_ms: opening::now_ms().max(moment.start_ms),
         package,
-        extras: extras.clone(),
+        closure: library.map(Library::packages).unwrap_or_default(),
+        extras: besides.extras.clone(),
     };
     let refused = |error| {
         let hint = "read less with each hostcall, or run without --receipt";
         Failure::decode("the run does not fit a receipt", &error, hint)
     };
-    let mut issued = kapsule_format::receipt::issue(&issue, &evidence).map_err(refused)?;
+    let encrypt = |bundle: &[u8]| encrypt::encrypt(&besides.recipients, bundle);
+    let encryptor = (!besides.recipients.is_empty()).then_some(&encrypt as Encryptor<'_>);
+    let issued = kapsule_format::receipt::issue(&issue, &evidence, encryptor);
+    let mut issued = issued.map_err(refused)?;
     let claim = issued.claim().clone();
-    if let Some(voucher) = voucher {
+    if let Some(voucher) = &besides.voucher {
         issued.vouch(voucher.keys.iter().map(|key| &key.secret));
     }
     let secrets: Vec<&SecretKey> = signer.keys.iter().map(|key| &key.secret).collect();
     Ok((claim, issued.sign(secrets).map_err(refused)?))
 }
 
-/// Returns what a run left behind, as a receipt needs it.
-pub(super) fn evidence<'a>(input: &'a [u8], run: &'a Run) -> Result<Evidence<'a>, Failure> {
+/// Returns what a run and the runs inside it left behind, as a receipt needs it.
+pub(super) fn evidence<'a>(
+    input: &'a [u8],
+    run: &'a Run,
+    library: Option<&'a Library<'_>>,
+) -> Result<Evidence<'a>, Failure> {
+    let none = || Failure::internal("the run left no evidence", "report this as a bug");
     let (Some(transcript), Some(states)) = (&run.transcript, &run.states) else {
-        return Err(Failure::internal("the run left no evidence", "report this as a bug"));
+        return Err(none());
     };
+    let inside = |nested: &'a Nested| {
+        let call = usize::try_from(nested.call).ok().and_then(|call| transcript.entries.get(call));
+        let input = call.and_then(|call| call_input(&call)).ok_or_else(none)?;
+        let package = library.and_then(|library| library.package(&nested.package));
+        let package = package.ok_or_else(none)?;
+        Ok(NestedEvidence { package, evidence: evidence(input, &nested.run, library)? })
+    };
+    let nested = run.nested.iter().map(inside).collect::<Result<_, Failure>>()?;
     let (first, last) = (&states.first, &states.last);
-    Ok(Evidence { transcript, first, last, input, output: &run.output })
+    Ok(Evidence { transcript, first, last, input, output: &run.output, nested })
 }

@@ -13,9 +13,10 @@ use kapsule_format::random;
 
 use super::handlers::Failure;
 use super::{Answers, Dispatcher, Hostcall, Record, Reply, Request, Setting, Staged, answers};
-use crate::compose::{Callee, Compose, NESTED_RUNS_MAX, NESTING_MAX, Nested};
+use crate::compose::{Callee, Compose, NESTED_RUNS_MAX, NESTING_MAX, Nested, Recorded};
 use crate::host::Host;
-use crate::run::{self, Job, JobOptions};
+use crate::replay::{Difference, Field, compare_count};
+use crate::run::{self, Ended, Job, JobOptions};
 use crate::{Backend, HostError};
 
 /// Number of the hostcall `call`.
@@ -45,9 +46,21 @@ pub(crate) struct Nesting<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) memory_bytes: u64,
     pub(crate) evidence: bool,
+    /// Whether the states of start and end are kept.
+    pub(crate) states: bool,
     pub(crate) backend: Backend,
     /// Number of runs that this one is inside of.
     pub(crate) depth: u32,
+    /// What a replay is told of the runs inside this one; without it their results are believed.
+    pub(crate) recorded: Option<&'a [Recorded<'a>]>,
+}
+
+/// Who answers a run inside a run.
+enum Source<'s, 'a> {
+    /// The host of the caller.
+    Live(&'s mut dyn Host),
+    /// What was recorded of the runs inside the caller.
+    Recorded(&'a [Recorded<'a>]),
 }
 
 impl Dispatcher<'_> {
@@ -59,16 +72,12 @@ impl Dispatcher<'_> {
         if guard!("engine.compose.count", self.record.nested_runs >= NESTED_RUNS_MAX) {
             return Ok(Reply::Refused(Errno::Refused));
         }
-        let reply = match &mut self.answers {
-            Answers::Live(host) => {
-                let mut caller = Caller {
-                    setting: &self.setting,
-                    record: &mut self.record,
-                    staged: &mut self.staged,
-                };
-                caller.call(&mut **host, request)?
-            }
-            Answers::Recorded(entries) => {
+        let mut caller =
+            Caller { setting: &self.setting, record: &mut self.record, staged: &mut self.staged };
+        let reply = match (&mut self.answers, self.setting.nesting.recorded) {
+            (Answers::Live(host), _) => caller.call(Source::Live(&mut **host), request)?,
+            (Answers::Recorded(_), Some(runs)) => caller.call(Source::Recorded(runs), request)?,
+            (Answers::Recorded(entries), None) => {
                 let seq = self.record.entries.len() as u64;
                 let limits = &self.setting.policy.limits;
                 let reply = answers::recorded(entries, seq, request).map_err(Failure::Diverged)?;
@@ -94,7 +103,7 @@ struct Caller<'r, 'a> {
 }
 
 impl<'a> Caller<'_, 'a> {
-    fn call(&mut self, host: &mut dyn Host, request: &Request) -> Result<Reply, HostError> {
+    fn call(&mut self, source: Source<'_, 'a>, request: &Request) -> Result<Reply, Failure> {
         let id: [u8; 32] = request.input(0).try_into().unwrap_or_default();
         let id = PackageId::new(id.into());
         let Some((compose, callee)) = self.find(id)? else {
@@ -116,6 +125,10 @@ impl<'a> Caller<'_, 'a> {
         let left = u64::try_from(request.remaining).unwrap_or_default();
         let memory_left = nesting.memory_bytes.saturating_sub(request.memory_bytes);
         let used = self.record.transcript_bytes;
+        let recorded = match &source {
+            Source::Live(_) => None,
+            Source::Recorded(runs) => runs.get(self.record.nested.len()),
+        };
         let job = Job {
             capsule_hash: id,
             core_hash: callee.core_hash,
@@ -130,19 +143,35 @@ impl<'a> Caller<'_, 'a> {
             compose: Some(Compose { dependencies: &callee.dependencies, ..compose }),
             options: JobOptions {
                 evidence: nesting.evidence,
+                states: nesting.states,
                 transcript_bytes_max: self.setting.transcript_bytes_max.saturating_sub(used),
-                ..JobOptions::default()
+                storage_before: recorded.map(|recorded| recorded.storage_before),
             },
         };
         if let Err(refusal) = run::check(&callee.compiled.facts, &job) {
             let absent = refusal.code == ErrorCode::EntryNotFound;
             return Ok(Reply::Refused(if absent { Errno::NotFound } else { Errno::Refused }));
         }
-        let nested = self.run(host, &callee, &job)?;
+        let nested = match (source, recorded) {
+            (Source::Live(host), _) => self.run(Answers::Live(host), None, &callee, &job)?,
+            (Source::Recorded(_), Some(recorded)) => {
+                let answers = Answers::Recorded(recorded.entries);
+                self.run(answers, Some(recorded), &callee, &job)?
+            }
+            (Source::Recorded(_), None) => return Err(self.unrecorded(&callee)),
+        };
         let fuel = setup.saturating_add(nested.run.usage.fuel).min(left);
         let reply = encode(fuel, nested.run.outcome, &nested.run.output, request.capacity());
         self.record.nested.push(nested);
         Ok(reply)
+    }
+
+    /// Returns the difference of a replay that starts a run which was not recorded.
+    fn unrecorded(&self, callee: &Callee) -> Failure {
+        let recorded = format!("{} runs inside the run", self.record.nested.len());
+        let found = format!("one more, of {}", callee.capsule_hash);
+        let seq = self.record.entries.len() as u64;
+        Failure::Diverged(Difference::at(seq, Field::Nested, recorded, found))
     }
 
     /// Looks a package up among the dependencies of the caller.
@@ -163,17 +192,20 @@ impl<'a> Caller<'_, 'a> {
     }
 
     /// Runs a callee whose job was checked.
-    fn run(
+    fn run<'b>(
         &mut self,
-        host: &mut dyn Host,
+        answers: Answers<'b>,
+        recorded: Option<&'b Recorded<'b>>,
         callee: &Callee,
-        job: &Job<'_>,
-    ) -> Result<Nested, HostError> {
+        job: &'b Job<'b>,
+    ) -> Result<Nested, Failure> {
         let allowed = self.setting.transcript_bytes_max;
         let mut setting = job.setting(callee.compiled.backend(), Some(job.input));
+        setting.storage_root = recorded.and_then(|recorded| recorded.storage_root);
+        setting.nesting.recorded = recorded.map(|recorded| recorded.nested.as_slice());
         setting.nesting.backend = self.setting.nesting.backend;
         setting.nesting.depth = self.setting.nesting.depth + 1;
-        let mut dispatcher = Dispatcher::new(setting, Answers::Live(host));
+        let mut dispatcher = Dispatcher::new(setting, answers);
         // No two runs inside each other are of one package, so what is staged for a package is
         // seen by its own runs only, one after the other; the copy shares what nobody changes.
         let before = self.staged.storage.clone();
@@ -187,6 +219,10 @@ impl<'a> Caller<'_, 'a> {
                 HostError::TranscriptBytes { .. } => HostError::TranscriptBytes { allowed },
                 error => error,
             })?;
+        if let Some(difference) = left_records(&mut ended, recorded) {
+            let index = self.record.nested.len() as u64;
+            return Err(Failure::Diverged(difference.inside(index)));
+        }
         let grown = NESTED_BYTES
             .saturating_add(job.policy.encode().len() as u64)
             .saturating_add(ended.dispatcher.record.transcript_bytes);
@@ -210,6 +246,21 @@ impl<'a> Caller<'_, 'a> {
             run,
         })
     }
+}
+
+/// Returns where a run inside a run left what was recorded of it.
+///
+/// How it ended is compared with what the caller was told.
+fn left_records(ended: &mut Ended<'_>, recorded: Option<&Recorded<'_>>) -> Option<Difference> {
+    let recorded = recorded?;
+    let dispatcher = &mut ended.dispatcher;
+    let made = dispatcher.record.entries.len();
+    dispatcher.difference.take().or_else(|| compare_count(recorded.entries.len(), made)).or_else(
+        || {
+            let empty = dispatcher.holds_keys() && recorded.storage_root.is_none();
+            guard!("engine.replay.nested_storage", empty).then(Difference::storage_of_keys)
+        },
+    )
 }
 
 impl Callee {

@@ -36,3 +36,54 @@ fn an_output_beyond_what_any_callee_may_write_is_a_lie() {
     assert_eq!(world.check_lie(claim(100)), (None, Field::Outcome));
     assert_eq!(world.check_lie(claim(101)), (Some(0), Field::Response));
 }
+
+/// Calls a package that asks its host for the time, twice.
+fn clock() -> World {
+    let body =
+        "(i64.store (i32.const 0) (call $now)) (call $output_write (i32.const 0) (i32.const 8))";
+    let mut library = Library::default();
+    let id = library.add(&with_body(&["now", "output_write"], body), "hostcalls = [\"time\"]", &[]);
+    World::new(call(id, "", 64), &[id], library)
+}
+
+#[test]
+fn a_lie_about_a_run_inside_a_run_is_found_with_its_place() {
+    let world = clock();
+    let run = world.run();
+    let entries = &transcript_of(&run.nested[0]).entries;
+    let changed = |change: &dyn Fn(usize, &mut Vec<u8>)| {
+        let made = entries.iter().enumerate().map(|(seq, entry)| {
+            let mut response = entry.response.to_vec();
+            change(seq, &mut response);
+            (entry, response)
+        });
+        let made: Vec<_> = made.collect();
+        made.iter()
+            .map(|(entry, response)| kapsule_format::transcript::Entry { response, ..*entry })
+            .collect::<kapsule_format::transcript::Entries>()
+    };
+    let later = changed(&|seq, response| {
+        if seq == 0 {
+            response[0] ^= 1
+        }
+    });
+    let short: kapsule_format::transcript::Entries = entries.iter().take(1).collect();
+    let long: kapsule_format::transcript::Entries =
+        entries.iter().chain(entries.iter().take(1)).collect();
+    let honest = recorded(&run);
+    let with = |entries| vec![Recorded { entries, ..honest[0].clone() }];
+    for (lie, run_path, entry, field) in [
+        // Another time is written, so the next call of the callee differs.
+        (with(&later), vec![0], Some(1), Field::Request),
+        (with(&short), vec![0], Some(1), Field::Count),
+        (with(&long), vec![0], Some(2), Field::Count),
+        (vec![], vec![], Some(0), Field::Nested),
+        (vec![honest[0].clone(), honest[0].clone()], vec![], None, Field::Nested),
+    ] {
+        for backend in Backend::ALL {
+            let found = world.whole_replay(*backend, &run, &lie).difference;
+            let found = found.expect("a lie was told");
+            assert_eq!((found.run, found.entry, found.field), (run_path.clone(), entry, field));
+        }
+    }
+}

@@ -161,17 +161,7 @@ impl<'a> Receipt<'a> {
     /// Returns the attached files whose names are their digests.
     #[must_use]
     pub fn blobs(&self) -> Blobs<'a> {
-        let named = |entry: Entry<'a>| {
-            let name = entry.name.strip_prefix(BLOBS)?;
-            let holds = sha256(entry.bytes).to_string() == name;
-            Some((entry, !guard!("format.receipt.blob_digest", !holds)))
-        };
-        let (held, other): (Vec<_>, Vec<_>) =
-            self.container.below(BLOBS).filter_map(named).partition(|(_, holds)| *holds);
-        Blobs {
-            held: held.into_iter().map(|(entry, _)| entry.bytes).collect(),
-            other: other.into_iter().map(|(entry, _)| entry.name).collect(),
-        }
+        Blobs::of(&self.container)
     }
 
     /// Returns the attached entries that this version does not look into.
@@ -203,6 +193,25 @@ pub struct Blobs<'a> {
 }
 
 impl<'a> Blobs<'a> {
+    pub(super) fn of(container: &Container<'a>) -> Self {
+        let named = |entry: Entry<'a>| {
+            let name = entry.name.strip_prefix(BLOBS)?;
+            let holds = sha256(entry.bytes).to_string() == name;
+            Some((entry, !guard!("format.receipt.blob_digest", !holds)))
+        };
+        let (held, other): (Vec<_>, Vec<_>) =
+            container.below(BLOBS).filter_map(named).partition(|(_, holds)| *holds);
+        Self {
+            held: held.into_iter().map(|(entry, _)| entry.bytes).collect(),
+            other: other.into_iter().map(|(entry, _)| entry.name).collect(),
+        }
+    }
+
+    /// Returns the files.
+    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.held.iter().copied()
+    }
+
     /// Finds the file of this length that a commitment is to.
     pub fn find(&self, size: u64, is_it: impl Fn(&[u8]) -> bool) -> Option<&'a [u8]> {
         self.held.iter().copied().find(|bytes| bytes.len() as u64 == size && is_it(bytes))

@@ -57,7 +57,7 @@ impl Transcript {
         let mut decoded = Entries::default();
         for (record, seq) in records.by_ref().take(entries).zip(0..) {
             check_kind(&record, Kind::Entry)?;
-            push_value(&mut decoded, record.value, seq).map_err(|e| at(e, record.offset))?;
+            push_entry(&mut decoded, record.value, seq).map_err(|e| at(e, record.offset))?;
         }
         let last = records.next().ok_or_else(|| missing("run end"))?;
         check_kind(&last, Kind::End)?;
@@ -201,7 +201,7 @@ pub fn read_entries(bytes: &[u8]) -> Result<Entries, DecodeError> {
     let mut entries = Entries::default();
     for (record, seq) in Reader::new(bytes).zip(0..) {
         let Record { offset, value, .. } = record?;
-        push_value(&mut entries, value, seq).map_err(|error| at(error, offset))?;
+        push_entry(&mut entries, value, seq).map_err(|error| at(error, offset))?;
     }
     Ok(entries)
 }
@@ -218,8 +218,21 @@ pub fn write_entries(entries: &Entries) -> Result<Vec<u8>, DecodeError> {
     Ok(writer.into_bytes())
 }
 
+/// Writes one entry as a record.
+pub(crate) fn write_entry(
+    writer: &mut Writer,
+    entry: Entry<'_>,
+    seq: u64,
+) -> Result<(), DecodeError> {
+    writer.push(&entry.to_value(seq))
+}
+
 /// Adds the entry that a record holds.
-fn push_value(entries: &mut Entries, value: Value, position: u64) -> Result<(), DecodeError> {
+pub(crate) fn push_entry(
+    entries: &mut Entries,
+    value: Value,
+    position: u64,
+) -> Result<(), DecodeError> {
     let mut fields = Fields::new(value, "transcript-entry")?;
     let seq: u64 = fields.required(0)?;
     if guard!("format.transcript.seq", seq != position) {

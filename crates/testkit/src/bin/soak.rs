@@ -18,7 +18,9 @@ use kapsule_testkit::differential::{Disagreement, Report};
 use kapsule_testkit::fuzz::TARGETS;
 use kapsule_testkit::ledger::BATCH as TRANSACTIONS;
 use kapsule_testkit::mutate::mutate;
-use kapsule_testkit::receipts::{Enforced, Judged, STORIES, mutations, refused, run_all, sample};
+use kapsule_testkit::receipts::{
+    Composed, Enforced, Judged, STORIES, mutations, refused, run_all, sample,
+};
 use kapsule_testkit::{Random, Sample, differential, ledger, lowered, traced};
 
 const USAGE: &str =
@@ -214,6 +216,10 @@ fn soak_receipts(settings: &Settings) -> Result<bool, String> {
         judged.push((story.name, (original, &refused), &samples[(index + 1) % samples.len()]));
     }
     judged.push(("under-policy", (&enforced.bytes, &refuses), &other.bytes));
+    let composed = [false, true].map(|salted| Composed::new(Backend::Wasmi, salted, None).bytes);
+    for (name, index) in [("composed", 0), ("composed-salted", 1)] {
+        judged.push((name, (&composed[index], &refused), &composed[1 - index]));
+    }
     let (mut rows, mut notes) = (Vec::new(), Vec::new());
     for (name, judged, other) in judged {
         for (kind, outcome) in [

@@ -82,7 +82,8 @@ fn issued(backend: Backend, run_id: u8) -> Vec<u8> {
     let transcript = ran.transcript.as_ref().expect("evidence was asked for");
     let states = ran.states.as_ref().expect("states were asked for");
     let (first, last, output) = (&states.first, &states.last, ran.output.as_slice());
-    let evidence = Evidence { transcript, first, last, input: STORIES[0].input, output };
+    let evidence =
+        Evidence { transcript, first, last, input: STORIES[0].input, output, nested: Vec::new() };
     let extras = Extras { policy: Some((policy(), String::new())), ..Extras::default() };
     let of_run = Issue {
         issuer: identity(&signer),
@@ -90,9 +91,10 @@ fn issued(backend: Backend, run_id: u8) -> Vec<u8> {
         start_ms: 1_767_225_600_000,
         stop_ms: 1_767_225_600_004,
         package: &package,
+        closure: Vec::new(),
         extras,
     };
-    let made = issue(&of_run, &evidence).expect("the records are short");
+    let made = issue(&of_run, &evidence, None).expect("the records are short");
     made.sign([&signer]).expect("the names are those of a receipt")
 }
 

@@ -5,6 +5,7 @@
 mod claims;
 mod containers;
 mod entries;
+mod nested;
 mod raw;
 
 use kapsule_engine::Backend;
@@ -64,6 +65,7 @@ fn receipts() -> Vec<Vector> {
     vectors.extend(raw::all(&base));
     vectors.extend(entries::bundles(&base));
     vectors.extend(entries::odd(&base));
+    vectors.extend(nested::all());
     vectors
 }
 

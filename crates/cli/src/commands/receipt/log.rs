@@ -45,7 +45,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let output = args.output.as_ref().unwrap_or(&args.receipt);
     files::check_result(ui, output)?;
     let held = receipts::read(&args.receipt)?;
-    let report = args.trust.verifier()?.receipt(held.bytes(), &ReceiptOptions::default(), false);
+    let report = args.trust.verifier()?.receipt(held.bytes(), &ReceiptOptions::default(), false)?;
     if !report.is_accepted() {
         return Err(opening::rejected(&held.name(), &report));
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use kapsule_abi::{ErrorCode, guard};
 use kapsule_format::Digest;
 use kapsule_format::receipt::{PROOFS, ProofItem, Receipt, STARK};
 use kapsule_format::verify::ReceiptOptions;
@@ -13,6 +14,7 @@ use crate::closure::PackageArgs;
 use crate::error::{Done, Failure};
 use crate::opening::{self, Asked, Files, TrustArgs, Verifier};
 use crate::proving::{self, Params, Proven};
+use crate::receipts::Recording;
 use crate::text::grouped;
 use crate::{files, interrupt, receipts};
 
@@ -52,7 +54,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let verifier = args.trust.verifier()?;
     let held = receipts::read(&args.receipt)?;
     let name = held.name();
-    let report = verifier.receipt_to_repeat(held.bytes(), &ReceiptOptions::default(), &[]);
+    let report = verifier.receipt_to_repeat(held.bytes(), &ReceiptOptions::default(), &[])?;
     // A proof that is attached already may be the one that is promised and does not verify.
     if !report.is_accepted() {
         return Err(opening::rejected(&name, &report));
@@ -98,7 +100,15 @@ fn prove(
 ) -> Result<(ProofItem, Proven), Failure> {
     let (ui, claim) = (&context.ui, receipt.claim());
     let (name, exec) = (package.name(), &claim.exec);
-    let transcript = receipts::transcript(&name, receipt)?;
+    if guard!("cli.receipt.prove_salted", exec.salt_commitment.is_some()) {
+        let message = format!("the claim of {name} is salted, and its run cannot be proven");
+        let hint = "issue the receipt without --salt and --encrypt-to";
+        let cause = "a proof would commit to the hostcalls without a salt";
+        return Err(Failure::new(ErrorCode::VersionUnsupported, message, hint).cause(cause));
+    }
+    let plain = receipts::bundle_bytes(&name, receipt, verifier)?;
+    let bundle = receipts::bundle(&name, &plain)?;
+    let transcript = Recording::of(&name, receipt, &bundle)?.transcript;
     let asked = Asked { hash: Some(exec.capsule_hash), ..Asked::default() };
     let opened = verifier.open(package, asked)?;
     let lowered = proving::lowered(&name, &opened.module, exec.memory_bytes)?;

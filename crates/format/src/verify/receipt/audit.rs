@@ -7,15 +7,16 @@ use alloc::vec::Vec;
 use kapsule_abi::{ErrorCode, guard};
 
 use super::super::checks::{failed, not_done, passed};
-use super::super::report::{Check, CheckName};
+use super::super::report::{Check, CheckName, CheckResult};
 use super::super::signer::Roots;
 use super::Session;
+use crate::hash::salt_commitment;
 use crate::package::Package;
 use crate::policy::{self, Policy};
 use crate::receipt::da::Sampling;
 use crate::receipt::{
-    BUNDLE, Blobs, Bundle, BundleRef, Checkpoint, CheckpointKind, ExecBody, Sized,
-    root as checkpoint_root,
+    BUNDLE, Blobs, Bundle, BundleRef, Checkpoint, CheckpointKind, ExecBody, NESTED, Nested, Plain,
+    Sized, check_call_count, check_calls, root as checkpoint_root,
 };
 use crate::transcript::{
     Entries, ZERO_HEAD, input_commitment, next_head, output_commitment, root as transcript_root,
@@ -32,7 +33,6 @@ impl<'a> Session<'a> {
     ) {
         self.effective = package.map(|package| package.policy().clone());
         self.check_entries();
-        self.check_blobs();
         let events = self.receipt.claim().events.count;
         self.put(match guard!("format.receipt.events", events > 0) {
             false => passed(CheckName::Events, "the claim lists none"),
@@ -41,8 +41,9 @@ impl<'a> Session<'a> {
                 not_done(CheckName::Events, ErrorCode::NotLookedAt, detail)
             }
         });
-        let bundle = self.open_bundle(roots, wanted);
-        let Some(bundle) = bundle else {
+        let bytes = self.bundle_bytes(roots, wanted);
+        let Some(bundle) = bytes.as_deref().and_then(|bytes| self.open_bundle(bytes)) else {
+            self.check_blobs(None, Salts::unknown(&self.receipt.claim().exec));
             for name in [CheckName::Transcript, CheckName::Checkpoints] {
                 let detail = "the audit bundle is not here or not readable";
                 self.put(not_done(name, ErrorCode::BlobAbsent, detail));
@@ -54,8 +55,14 @@ impl<'a> Session<'a> {
         if policy.is_ok() {
             self.effective = bundle.policy().ok().flatten().or(self.effective.take());
         }
-        self.conclude(CheckName::Bundle, policy, "");
-        let heads = self.check_transcript(&bundle);
+        let salts = Salts::of(&self.receipt.claim().exec, &bundle);
+        let (salts, agrees) = match salts {
+            Ok(salts) => (salts, policy),
+            Err(error) => (Salts::Unknown, policy.and(Err(error))),
+        };
+        self.conclude(CheckName::Bundle, agrees, "");
+        self.check_blobs(Some(&bundle.blobs()), salts);
+        let heads = self.check_transcript(&bundle, salts);
         self.check_checkpoints(&bundle, heads.as_deref());
     }
 
@@ -70,27 +77,33 @@ impl<'a> Session<'a> {
         });
     }
 
-    /// Looks for input and output among the attached files.
-    fn check_blobs(&mut self) {
+    /// Looks for input and output among the attached files, and among those of the bundle.
+    fn check_blobs(&mut self, inside: Option<&Blobs<'_>>, salts: Salts) {
         let blobs = self.receipt.blobs();
         for name in &blobs.other {
             self.ignore(name, ErrorCode::EntryDigestMismatch);
         }
         let exec = &self.receipt.claim().exec;
-        self.put(if exec.salt_commitment.is_some() {
-            let detail = "commitments are salted, and this version opens none";
-            not_done(CheckName::Blobs, ErrorCode::NotLookedAt, detail)
-        } else {
-            blobs_check(&blobs, exec)
+        self.put(match salts {
+            Salts::Unknown => not_done(CheckName::Blobs, self.why_no_salts(), NO_SALTS),
+            Salts::Known(seed) => blobs_check(&blobs, inside, exec, seed.as_ref()),
         });
     }
 
-    /// Takes the bundle, if it is the one that the claim names.
-    fn open_bundle(
+    /// Returns why the salts of the claim are unknown.
+    fn why_no_salts(&self) -> ErrorCode {
+        match self.checks.get(&CheckName::Bundle).map(|check| check.result) {
+            Some(CheckResult::NotDone(code)) => code,
+            _ => ErrorCode::BlobAbsent,
+        }
+    }
+
+    /// Takes the bundle, if it is the one that the claim names, and decrypts it if need be.
+    fn bundle_bytes(
         &mut self,
         roots: Option<&Roots<'_>>,
         wanted: &[Sampling],
-    ) -> Option<Bundle<'a>> {
+    ) -> Option<Plain<'a>> {
         let Some(named) = self.receipt.claim().bundle else {
             let detail = "the claim names no audit bundle";
             for name in [CheckName::Bundle, CheckName::Availability] {
@@ -108,11 +121,20 @@ impl<'a> Session<'a> {
             }
         };
         self.put(passed(CheckName::Availability, "the whole bundle is here"));
-        if guard!("format.receipt.encrypted", named.encrypted) {
-            let detail = "the bundle is encrypted, and this version opens none";
-            self.put(not_done(CheckName::Bundle, ErrorCode::KeyNotHeld, detail));
-            return None;
+        match named.open(bytes, self.options.decrypt) {
+            Ok(plain) => Some(plain),
+            Err(error) => {
+                let name = CheckName::Bundle;
+                self.put(match error.code {
+                    ErrorCode::KeyNotHeld => not_done(name, error.code, error.detail),
+                    _ => failed(name, &error.within(BUNDLE)),
+                });
+                None
+            }
         }
+    }
+
+    fn open_bundle<'b>(&mut self, bytes: &'b [u8]) -> Option<Bundle<'b>> {
         match Bundle::decode(bytes) {
             Ok(bundle) => Some(bundle),
             Err(error) => {
@@ -169,13 +191,12 @@ impl<'a> Session<'a> {
     }
 
     /// Compares the entries with count and root; returns the running heads.
-    fn check_transcript(&mut self, bundle: &Bundle<'_>) -> Option<Vec<Digest>> {
+    fn check_transcript(&mut self, bundle: &Bundle<'_>, salts: Salts) -> Option<Vec<Digest>> {
         let (name, exec) = (CheckName::Transcript, &self.receipt.claim().exec);
-        if exec.salt_commitment.is_some() {
-            let detail = "commitments are salted, and this version opens none";
-            self.put(not_done(name, ErrorCode::NotLookedAt, detail));
+        let Salts::Known(seed) = salts else {
+            self.put(not_done(name, self.why_no_salts(), NO_SALTS));
             return None;
-        }
+        };
         let entries = match bundle.transcript() {
             Ok(Some(entries)) => entries,
             Ok(None) => {
@@ -187,7 +208,7 @@ impl<'a> Session<'a> {
                 return None;
             }
         };
-        let found = (entries.len() as u64, transcript_root(&entries, None));
+        let found = (entries.len() as u64, transcript_root(&entries, seed.as_ref()));
         let claimed = (exec.transcript.count, exec.transcript.root);
         if guard!("format.receipt.transcript_root", found != claimed) {
             let detail =
@@ -195,8 +216,19 @@ impl<'a> Session<'a> {
             self.put(failed(name, &DecodeError::new(ErrorCode::CountedRootMismatch, detail)));
             return None;
         }
-        self.put(passed(name, format!("{} entries", found.0)));
-        Some(heads(&entries))
+        let inside = check_nested(bundle, exec, &entries, seed.as_ref());
+        self.put(match inside {
+            Ok(Some(0)) => passed(name, format!("{} entries", found.0)),
+            Ok(Some(runs)) => {
+                passed(name, format!("{} entries, {runs} runs inside the run", found.0))
+            }
+            Ok(None) => {
+                let detail = format!("the bundle has no {NESTED}, and the claim lists runs");
+                not_done(name, ErrorCode::BlobAbsent, detail)
+            }
+            Err(error) => failed(name, &error),
+        });
+        Some(heads(&entries, seed.as_ref()))
     }
 
     fn check_checkpoints(&mut self, bundle: &Bundle<'_>, heads: Option<&[Digest]>) {
@@ -223,12 +255,75 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Why values cannot be compared with their commitments.
+const NO_SALTS: &str = "commitments are salted, and the salt seed is in the audit bundle alone";
+
+/// What the commitments of a claim are salted with.
+#[derive(Clone, Copy)]
+enum Salts {
+    /// The seed, or nothing.
+    Known(Option<[u8; 32]>),
+    /// A seed that is not here.
+    Unknown,
+}
+
+impl Salts {
+    /// Without a bundle a seed is not known.
+    const fn unknown(exec: &ExecBody) -> Self {
+        match exec.salt_commitment {
+            Some(_) => Self::Unknown,
+            None => Self::Known(None),
+        }
+    }
+
+    /// Compares the seed of the bundle with the claim.
+    fn of(exec: &ExecBody, bundle: &Bundle<'_>) -> Result<Self, DecodeError> {
+        let seed = bundle.salt_seed()?;
+        let unasked = seed.is_some() && exec.salt_commitment.is_none();
+        if guard!("format.receipt.unasked_salt", unasked) {
+            let detail = "the bundle has a salt seed, and the claim names none";
+            return Err(DecodeError::new(ErrorCode::FactsConflict, detail));
+        }
+        let (Some(claimed), Some(seed)) = (exec.salt_commitment, seed) else {
+            return Ok(Self::unknown(exec));
+        };
+        if guard!("format.receipt.salt_seed", salt_commitment(&seed) != claimed) {
+            let detail = "the salt seed of the bundle is not the one that the claim names";
+            return Err(DecodeError::new(ErrorCode::CommitmentMismatch, detail));
+        }
+        Ok(Self::Known(Some(seed)))
+    }
+}
+
+/// Checks the runs inside the run and returns how many there are, or `None` where they are not
+/// here.
+fn check_nested(
+    bundle: &Bundle<'_>,
+    exec: &ExecBody,
+    entries: &Entries,
+    seed: Option<&[u8; 32]>,
+) -> Result<Option<u64>, DecodeError> {
+    check_call_count(exec, entries)?;
+    let Some(nested) = bundle.nested(exec)? else {
+        return Ok(exec.nested.is_empty().then_some(0));
+    };
+    check_calls(exec, entries, &nested, seed)?;
+    Ok(Some(nested.iter().map(Nested::count).sum()))
+}
+
 /// Says whether input and output are among the files and open their commitments.
-fn blobs_check(blobs: &Blobs<'_>, exec: &ExecBody) -> Check {
+fn blobs_check(
+    blobs: &Blobs<'_>,
+    inside: Option<&Blobs<'_>>,
+    exec: &ExecBody,
+    seed: Option<&[u8; 32]>,
+) -> Check {
     let held = |sized: &Sized, commit: fn(Option<&[u8; 32]>, &[u8]) -> Digest| {
-        let opens = |bytes: &[u8]| commit(None, bytes) == sized.digest;
+        let opens = |bytes: &[u8]| commit(seed, bytes) == sized.digest;
         // Nobody need attach a file of no bytes.
-        (sized.size == 0 && opens(&[])) || blobs.find(sized.size, opens).is_some()
+        (sized.size == 0 && opens(&[]))
+            || blobs.find(sized.size, opens).is_some()
+            || inside.is_some_and(|blobs| blobs.find(sized.size, opens).is_some())
     };
     let missing: Vec<&str> = [
         ("input", held(&exec.input, input_commitment)),
@@ -257,12 +352,12 @@ fn is_wider(policy: &Policy, package: &Policy) -> bool {
 }
 
 /// Returns the running head before the first entry and after each.
-fn heads(entries: &Entries) -> Vec<Digest> {
+fn heads(entries: &Entries, seed: Option<&[u8; 32]>) -> Vec<Digest> {
     let mut heads = Vec::with_capacity(entries.len() + 1);
     let mut head = ZERO_HEAD;
     heads.push(head);
     for (entry, seq) in entries.iter().zip(0..) {
-        head = next_head(&head, &entry.leaf(seq, None));
+        head = next_head(&head, &entry.leaf(seq, seed));
         heads.push(head);
     }
     heads
