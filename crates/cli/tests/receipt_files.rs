@@ -243,3 +243,32 @@ fn reading_a_receipt_writes_nothing_and_needs_no_network() {
     assert_eq!(bare.stdout, bench.read("report.json"), "{bare:?}");
     assert!(snapshot(&bench.path("")) == before);
 }
+
+#[test]
+fn the_store_keeps_one_receipt_for_each_nonce() {
+    let bench = Bench::with_hello();
+    bench.fails(&["receipt", "list"], 15, "E501_STORE_OPEN", "makes a store");
+    issue(&bench, "a.cap", &[]);
+    bench.ok(&["run", "hello.mod", "-q", "--key", "alice", "--receipt", "b.cap"]);
+    let kept = bench.json(&["receipt", "keep", "a.cap", "b.cap"]);
+    let ids: Vec<&Value> = kept.iter().map(|kept| &kept["receipt_id"]).collect();
+    let rows = bench.json(&["receipt", "list"]);
+    assert_eq!(rows.iter().map(|row| &row["receipt_id"]).collect::<Vec<_>>(), ids);
+    assert_eq!(rows[0]["status"], "ACCEPT");
+    // The same receipt again, without its bundle, and another one of the same job.
+    bench.ok(&["receipt", "split", "a.cap", "--to", "archive", "-o", "small.cap"]);
+    bench.ok(&["receipt", "keep", "small.cap"]);
+    let rows = bench.json(&["receipt", "list"]);
+    assert_eq!((rows.len(), &rows[1]["receipt_id"]), (2, ids[0]));
+    assert_eq!(rows[1]["bytes"], bench.read("small.cap").len().to_string());
+    issue(&bench, "again.cap", &[]);
+    let again = ["receipt", "keep", "again.cap"];
+    bench.fails(&again, 11, "E122_RECEIPT_REPLAYED", "the second receipt of one job");
+    let stats = &bench.json(&["receipt", "stats"])[0];
+    assert_eq!(stats["receipts"], 2);
+    bench.ok(&["doctor"]);
+    let mut cut = bench.read("a.cap");
+    cut.truncate(600);
+    bench.write("cut.cap", cut);
+    bench.fails(&["receipt", "keep", "cut.cap"], 20, "E002_TRUNCATED", "cut.cap is rejected");
+}

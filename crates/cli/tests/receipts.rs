@@ -350,11 +350,6 @@ fn a_receipt_is_asked_for_in_a_way_that_can_be_meant() {
     bench.fails(&[&args[..], &["--output", "-"]].concat(), 2, "USAGE", "cannot share stdout");
     let object = &bench.json(&["run", "hello.mod", "--receipt", "y.cap", "--key", "bob"])[0];
     assert_eq!(object["receipt_id"], claim(&bench, "y.cap").id().to_string());
-    bench.caller("caller", "hello.mod", "--key alice");
-    let run = ["run", "caller.mod", "--dep", "hello.mod", "--grant", "compose", "--key", "bob"];
-    let args = [&run[..], &["--receipt", "z.cap"]].concat();
-    bench.fails(&args, 20, "E005_VERSION_UNSUPPORTED", "calls other packages");
-    assert!(!bench.path("z.cap").exists());
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub enum Place {
     Storage,
     /// A file in quarantine.
     Quarantine,
+    /// A receipt.
+    Receipt,
     /// A file beside the database.
     Blob,
 }
@@ -107,6 +109,7 @@ impl Store {
         checker.proposals()?;
         checker.storage()?;
         checker.quarantine()?;
+        checker.receipts()?;
         checker.prepared()?;
         Ok(checker.found)
     }
@@ -440,15 +443,35 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
+    fn receipts(&mut self) -> Result<(), StoreError> {
+        let rows = match self.store.view().receipts() {
+            Ok(rows) => rows,
+            Err(StoreError::Damaged(error)) => {
+                self.corrupt(Place::Receipt, error.to_string());
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        for row in rows {
+            let told = self.told.entries.get(&row.entry).is_some_and(|entry| {
+                entry.kind == EntryKind::ReceiptVerified
+                    && entry.find_subject("receipt") == Some(row.id.digest())
+            });
+            if guard!("store.check.receipt", !told || !row.is_sound()) {
+                let detail = format!("receipt {} is not that of entry {}", row.id, row.entry);
+                self.corrupt(Place::Receipt, detail);
+            }
+        }
+        Ok(())
+    }
+
     /// Checks what no command writes yet, and what stands beside the database.
     fn prepared(&mut self) -> Result<(), StoreError> {
-        for table in ["receipt", "posting"] {
-            let sql = format!("SELECT count(*) FROM {table}");
-            let count: i64 = self.store.connection.query_row(&sql, [], |row| row.get(0))?;
-            if guard!("store.check.prepared", count != 0) {
-                let detail = format!("{count} rows of {table}, which this version does not write");
-                self.corrupt(Place::Database, detail);
-            }
+        let sql = "SELECT count(*) FROM posting";
+        let count: i64 = self.store.connection.query_row(sql, [], |row| row.get(0))?;
+        if guard!("store.check.prepared", count != 0) {
+            let detail = format!("{count} rows of posting, which this version does not write");
+            self.corrupt(Place::Database, detail);
         }
         let Ok(files) = fs::read_dir(&self.store.blobs) else { return Ok(()) };
         for name in files.filter_map(|file| file.ok()?.file_name().into_string().ok()) {
@@ -484,6 +507,7 @@ impl Told {
                 | EntryKind::CapsuleRefused
                 | EntryKind::ProposalDecided
                 | EntryKind::StorageChanged
+                | EntryKind::ReceiptVerified
         );
         if kept || entry.blinded.is_some() {
             self.entries.insert(entry.index, entry);

@@ -20,6 +20,7 @@
 //! | the log | `log`, `checkpoints` |
 //! | capsules, results, quarantine | `capsules` |
 //! | what packages make of many capsules, proposals | `views` |
+//! | receipts, one for each nonce | `receipts` |
 //! | parts of the graph for others | `graph` |
 //! | bodies that are dropped and taken back | `prune` |
 //! | what packages keep, and what runs are told | `storage`, `host` |
@@ -41,6 +42,7 @@ mod host;
 mod log;
 mod open;
 mod prune;
+mod receipts;
 mod schema;
 mod storage;
 mod views;
@@ -55,4 +57,5 @@ pub use log::Head;
 pub use open::{Opening, Store, Write};
 pub use prune::PrunedRow;
 pub use storage::StorageRow;
+pub use receipts::ReceiptRow;
 pub use views::{ProposalRow, ViewRow, proposals_digest};

@@ -100,10 +100,11 @@ CREATE TABLE quarantine(sha256 BLOB PRIMARY KEY, code TEXT NOT NULL, detail TEXT
   entry INTEGER NOT NULL REFERENCES entry(idx))
   STRICT, WITHOUT ROWID;
 
--- Receipts and the ledger are written by later versions; the tables fix their place.
+-- Receipts that were verified, one for each nonce of whoever asked for the run.
 CREATE TABLE receipt(id BLOB PRIMARY KEY, requester BLOB NOT NULL, nonce BLOB NOT NULL,
   file BLOB NOT NULL, entry INTEGER NOT NULL REFERENCES entry(idx), UNIQUE(requester, nonce))
   STRICT, WITHOUT ROWID;
+-- The ledger is written by later versions; the table fixes its place.
 CREATE TABLE posting(batch INTEGER NOT NULL, line INTEGER NOT NULL, account BLOB NOT NULL,
   asset TEXT NOT NULL, amount BLOB NOT NULL CHECK(length(amount) = 16), debit INTEGER NOT NULL
   CHECK(debit IN (0, 1)), entry INTEGER NOT NULL REFERENCES entry(idx),

@@ -235,11 +235,20 @@ fn every_edit_of_a_result_or_a_refused_file_is_named() {
 }
 
 #[test]
+fn a_receipt_that_nobody_verified_is_named() {
+    for sql in [
+        "INSERT INTO receipt SELECT zeroblob(32), x'', x'', x'', 0",
+        "INSERT INTO receipt SELECT zeroblob(32), zeroblob(32), zeroblob(32), x'00', 1",
+    ] {
+        expect(sql, Place::Receipt, ErrorCode::StoreCorrupt, "");
+    }
+}
+
+#[test]
 fn tables_are_the_ones_that_were_made() {
     for (sql, names) in [
         ("DROP INDEX capsule_seq", "capsule_seq"),
         ("CREATE TABLE more(a)", "more"),
-        ("INSERT INTO receipt SELECT zeroblob(32), x'', x'', x'', 0", "1 rows of receipt"),
         ("INSERT INTO posting VALUES (0, 0, x'', '', zeroblob(16), 0, 0)", "1 rows of posting"),
     ] {
         expect(sql, Place::Database, ErrorCode::StoreCorrupt, names);

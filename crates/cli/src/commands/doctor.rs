@@ -58,6 +58,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
             "quarantine",
             format!("{}, {} files", verdict(count(Place::Quarantine)), grouped(quarantined)),
         ),
+        ("receipts", verdict(count(Place::Receipt))),
         ("large values", verdict(count(Place::Blob))),
         ("keys", verdict(keys.len())),
     ];

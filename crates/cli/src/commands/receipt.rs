@@ -2,6 +2,7 @@
 
 mod exchange;
 mod folder;
+mod keep;
 mod log;
 mod prove;
 mod split;
@@ -21,6 +22,7 @@ pub(crate) enum Command {
     Export(exchange::ExportArgs),
     Import(exchange::ImportArgs),
     Split(split::Args),
+    Keep(keep::Args),
     Log(log::Args),
     Prove(Box<prove::Args>),
 }
@@ -54,6 +56,7 @@ pub(super) fn run(context: &Context, command: &Command) -> Done {
         Command::Export(args) => exchange::export(context, args),
         Command::Import(args) => exchange::import(context, args),
         Command::Split(args) => split::run(context, args),
+        Command::Keep(args) => keep::run(context, args),
         Command::Log(args) => log::run(context, args),
         Command::Prove(args) => prove::run(context, args),
     }

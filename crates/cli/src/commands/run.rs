@@ -31,6 +31,7 @@ Examples:
   kapsule run hello.mod --storage state --net localhost:8080
   kapsule run hello.mod --input name.txt --receipt hello.cap --key alice
   kapsule run hello.mod --receipt hello.cap --key alice --receipt-policy nightly.json --no-package
+  kapsule run hello.mod --input name.txt --receipt secret.cap --key alice --encrypt-to bob.agepub
   kapsule run hello.mod --batch names --output-dir greetings --jobs 2
 
 Verification comes first: a package with a wrong hash, form or signature never runs.
@@ -45,7 +46,8 @@ What a run changes in its storage and in files is kept after it completed with 0
 each needs its grant, and files also their paths in the policy. A replay needs none of them.
 
 A receipt is a signed claim about the run, with package, input, output and recorded answers in it;
-`kapsule verify`, `kapsule replay` and `kapsule receipt diff` read it.
+`kapsule verify`, `kapsule replay` and `kapsule receipt diff` read it. What --encrypt-to and --salt
+hide, `docs/receipts.md` says.
 
 A batch runs the package once for each file of the directory, in any order and on all cores; the
 report is in order of the names. An input that fails does not stop the others, and has no output.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use kapsule_format::receipt::{Claim, Receipt, outcome_name};
 use kapsule_format::verify::{ReceiptOptions, Report};
+use kapsule_store::Store;
 use serde_json::{Value, json};
 
 use crate::error::Failure;
@@ -41,12 +42,20 @@ pub(crate) fn read(
     paths.sort();
     let read = |path: PathBuf| {
         let files = Files::read_as(&path, "receipt")?;
-        let report = verifier.receipt(files.bytes(), asked, false)?;
-        let claim = Receipt::decode(files.bytes()).ok().map(|receipt| receipt.claim().clone());
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Row { file, bytes: files.bytes().len() as u64, report, claim })
+        Row::of(file, files.bytes(), verifier, asked)
     };
     paths.into_iter().map(read).collect()
+}
+
+/// Verifies every receipt of a store, in the order in which they were kept.
+pub(crate) fn of_store(
+    store: &Store,
+    verifier: &Verifier<'_>,
+    asked: &ReceiptOptions,
+) -> Result<Vec<Row>, Failure> {
+    let kept = store.view().receipts()?.into_iter();
+    kept.map(|kept| Row::of(format!("{}.cap", kept.id), &kept.file, verifier, asked)).collect()
 }
 
 /// Names of the columns.
@@ -67,6 +76,17 @@ const COLUMNS: [&str; 13] = [
 ];
 
 impl Row {
+    fn of(
+        file: String,
+        bytes: &[u8],
+        verifier: &Verifier<'_>,
+        asked: &ReceiptOptions,
+    ) -> Result<Self, Failure> {
+        let report = verifier.receipt(bytes, asked, false)?;
+        let claim = Receipt::decode(bytes).ok().map(|receipt| receipt.claim().clone());
+        Ok(Self { file, bytes: bytes.len() as u64, report, claim })
+    }
+
     fn status(&self) -> &'static str {
         if self.report.is_accepted() { "ACCEPT" } else { "REJECT" }
     }

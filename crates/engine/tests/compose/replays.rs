@@ -42,7 +42,7 @@ fn clock() -> World {
     let body =
         "(i64.store (i32.const 0) (call $now)) (call $output_write (i32.const 0) (i32.const 8))";
     let mut library = Library::default();
-    let id = library.add(&with_body(&["now", "output_write"], body), "hostcalls = [\"time\"]", &[]);
+    let id = library.add(&with_body(&["now", "output_write"], body), "grants = [\"time\"]", &[]);
     World::new(call(id, "", 64), &[id], library)
 }
 

@@ -8,18 +8,21 @@ use crate::cli::Context;
 use crate::error::{Done, Failure};
 use crate::opening::TrustArgs;
 use crate::receipts::{PolicyArgs, folder};
+use crate::storing;
 
 const LIST_EXAMPLES: &str = "\
 Examples:
   kapsule receipt list receipts
   kapsule receipt list receipts --csv > receipts.csv
-  kapsule receipt list receipts --json";
+  kapsule receipt list receipts --json
+  kapsule receipt list";
 const STATS_EXAMPLES: &str = "\
 Examples:
   kapsule receipt stats receipts
-  kapsule receipt stats receipts --json";
+  kapsule receipt stats receipts --json
+  kapsule receipt stats";
 
-/// Verifies every receipt of a folder and lists them
+/// Verifies every receipt of a folder, or of the store, and lists them
 ///
 /// Each `.cap` file is a row with verdict, level, ids, outcome and fuel; a file that cannot be read
 /// is a row that says so.
@@ -36,7 +39,7 @@ pub(crate) struct ListArgs {
     csv: bool,
 }
 
-/// Counts what the receipts of a folder come to
+/// Counts what the receipts of a folder, or of the store, come to
 ///
 /// Verdicts, levels, outcomes, packages and issuers are counted; so is the fuel.
 /// Receipts of one requester (or issuer) and nonce are listed, since a job is paid once, and so are
@@ -51,8 +54,8 @@ pub(crate) struct StatsArgs {
 /// Which receipts, and how they are verified.
 #[derive(Debug, clap::Args)]
 struct FolderArgs {
-    /// Directory with receipts
-    directory: PathBuf,
+    /// Directory with receipts; without one those that `kapsule receipt keep` put into the store
+    directory: Option<PathBuf>,
     #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
@@ -64,12 +67,18 @@ impl FolderArgs {
         let verifier = self.trust.verifier()?;
         let mut asked = ReceiptOptions::default();
         self.policies.apply(context, &verifier, &mut asked)?;
-        folder::read(&self.directory, &verifier, &asked)
+        match &self.directory {
+            Some(directory) => folder::read(directory, &verifier, &asked),
+            None => folder::of_store(&storing::open(context)?, &verifier, &asked),
+        }
     }
 }
 
 pub(super) fn list(context: &Context, args: &ListArgs) -> Done {
     let (ui, rows) = (&context.ui, args.folder.read(context)?);
+    if rows.is_empty() {
+        ui.say("no receipts are there; `kapsule receipt keep FILE` puts one into the store");
+    }
     if ui.json() {
         rows.iter().try_for_each(|row| ui.object(&row.to_json()))?;
     } else if args.csv {

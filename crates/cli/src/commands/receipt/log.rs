@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use kapsule_format::log::{Entry, EntryKind, VerifierKey};
+use kapsule_format::log::VerifierKey;
 use kapsule_format::receipt::LOG_PROOFS;
 use kapsule_format::verify::ReceiptOptions;
 use kapsule_store::StoreError;
 use serde_json::json;
 
+use super::keep;
 use crate::cli::Context;
 use crate::error::Done;
 use crate::keystore::KeyName;
@@ -54,13 +55,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Done {
     let secret = storing::log_key(context, &args.key, &args.trust.identities.passphrase)?;
     let mut store = storing::open_or_create(context, None)?;
     let claim = receipt.claim();
-    let mut entry = Entry::new(EntryKind::ReceiptVerified, opening::now_ms());
-    entry.subjects = vec![
-        ("exec".to_owned(), *claim.exec.hash().digest()),
-        ("issuer".to_owned(), *claim.issuer.id().digest()),
-        ("receipt".to_owned(), *claim.id().digest()),
-    ];
-    entry.data = vec![("level".to_owned(), report.level.name().to_owned())];
+    let entry = keep::told(claim, &report);
     let index = store.write::<u64, StoreError>(|write| write.append(entry))?;
     let note = store.checkpoint(&secret)?;
     let proof = store.prove(index, note)?;

@@ -149,9 +149,13 @@ const CONTRADICTIONS: [Forgery; 30] = [
         "bundle",
         |c| c.bundle = c.bundle.map(|b| BundleRef { sha256: OTHER, ..b }),
     ),
-    ("bundle-encrypted", "an encrypted bundle is not opened", "E212_KEY_NOT_HELD", "bundle", |c| {
-        c.bundle = c.bundle.map(|b| BundleRef { encrypted: true, ..b })
-    }),
+    (
+        "bundle-encrypted",
+        "an encrypted bundle is an age file",
+        "E054_STANZA_MISMATCH",
+        "bundle",
+        |c| c.bundle = c.bundle.map(|b| BundleRef { encrypted: true, ..b }),
+    ),
     (
         "bundle-coded",
         "an erasure code is not read",
@@ -166,7 +170,7 @@ const DEPARTURES: [Forgery; 15] = [
     ("bundle-unnamed", "without a bundle there is no audit", "E205_BUNDLE_ABSENT", "bundle", |c| {
         c.bundle = None
     }),
-    ("salted", "salted commitments are not opened", "E213_NOT_LOOKED_AT", "blobs", |c| {
+    ("salted", "salts are in the bundle", "E202_BLOB_ABSENT", "blobs", |c| {
         c.exec.salt_commitment = Some(OTHER)
     }),
     (
