@@ -293,10 +293,12 @@ impl Verifier<'_> {
         let (Some(named), Some(bytes)) = (named, receipt.bundle()) else { return Ok(None) };
         let identities = &self.args.identities;
         let held = identities.read()?;
-        if named.open(bytes, Some(&held.open)).is_err() && identities.passphrase.is_available() {
-            if let Some(unlocked) = identities.unlock(&held)? {
-                return Ok(Some(unlocked.clone()));
-            }
+        let locked = named.open(bytes, Some(&held.open)).is_err();
+        if locked
+            && identities.passphrase.is_available()
+            && let Some(unlocked) = identities.unlock(&held)?
+        {
+            return Ok(Some(unlocked.clone()));
         }
         Ok(Some(held.open))
     }

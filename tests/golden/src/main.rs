@@ -36,10 +36,7 @@ fn main() -> ExitCode {
     let profile = if cfg!(debug_assertions) { "with" } else { "without" };
     for name in NAMES {
         let path = Path::new(&folder).join(format!("{name}.bin"));
-        let made = std::fs::read(&path).map_err(Into::into).and_then(|golden| {
-            let made = again(&golden)?;
-            if made == golden { Ok(made.len()) } else { Err("it has other bytes".into()) }
-        });
+        let made = same(&path);
         match made {
             Ok(bytes) => println!("{name}: the same {bytes} bytes, {profile} debug assertions"),
             Err(error) => {
@@ -49,6 +46,12 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Issues the receipt of a file again and compares; returns how long it is.
+fn same(path: &Path) -> Result<usize> {
+    let golden = std::fs::read(path)?;
+    if again(&golden)? == golden { Ok(golden.len()) } else { Err("it has other bytes".into()) }
 }
 
 /// Runs what a receipt claims and issues it again with the key of the samples.
@@ -62,9 +65,8 @@ fn again(golden: &[u8]) -> Result<Vec<u8>> {
         callees.push(Package::decode(bytes)?.into_inner());
     }
     let salt_seed = bundle.salt_seed()?;
-    let opens = |bytes: &[u8]| {
-        input_commitment(salt_seed.as_ref(), bytes) == claim.exec.input.digest
-    };
+    let opens =
+        |bytes: &[u8]| input_commitment(salt_seed.as_ref(), bytes) == claim.exec.input.digest;
     let (own, inside) = (receipt.blobs(), bundle.blobs());
     let size = claim.exec.input.size;
     let input = own.find(size, opens).or_else(|| inside.find(size, opens)).unwrap_or_default();

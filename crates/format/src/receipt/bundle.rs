@@ -273,7 +273,7 @@ impl Claim {
     /// Puts together the transcript of the run: the header and the end from the claim, policy and
     /// entries from the bundle; `None` where the bundle lacks one of them.
     ///
-    /// The end commits to the output as the claim does, with the salt of the bundle if there is one.
+    /// The end commits to the output as the claim does, with the salt of the bundle if it has one.
     ///
     /// Whether the bundle is the claim's own is for the caller to check.
     ///

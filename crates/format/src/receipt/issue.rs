@@ -107,9 +107,9 @@ pub struct Issued {
 
 /// Makes the receipt of a run, with its package, audit bundle, input and output.
 ///
-/// The bundle also holds the packages of the closure if the run called something, and it holds input
-/// and output where they are hidden from those who have no bundle: by salts, or because `encryptor`
-/// encrypts it.
+/// The bundle also holds the packages of the closure if the run called something.
+/// It holds input and output too where they are hidden from those who have no bundle: by salts, or
+/// because `encryptor` encrypts it.
 /// Takes time linear in the size of what it embeds.
 ///
 /// # Errors

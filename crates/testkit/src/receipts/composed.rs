@@ -120,7 +120,8 @@ fn evidence<'a>(input: &'a [u8], run: &'a Run, packages: &'a [Package]) -> Evide
 }
 
 impl Composed {
-    /// Runs the sample on a backend and issues its receipt, with salts and an encrypted bundle if need be.
+    /// Runs the sample on a backend and issues its receipt, with salts and an encrypted bundle if
+    /// need be.
     ///
     /// # Panics
     /// If the run fails: the sample is fixed.
