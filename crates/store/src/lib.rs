@@ -56,6 +56,6 @@ pub use host::{Statement, StoreHost, Trusted, metadata};
 pub use log::Head;
 pub use open::{Opening, Store, Write};
 pub use prune::PrunedRow;
-pub use storage::StorageRow;
 pub use receipts::ReceiptRow;
+pub use storage::StorageRow;
 pub use views::{ProposalRow, ViewRow, proposals_digest};
