@@ -49,6 +49,10 @@ fn a_fork_is_proved_to_somebody_without_a_store() {
     stranger.ok(&["snapshot", "import", file.to_str().unwrap()]);
     assert_eq!(stranger.json(&["fork", "list"]), listed);
     stranger.ok(&["doctor"]);
+    // What never had a body loses none, and a store without any has nothing to prune.
+    assert_eq!(stranger.json(&["prune", "--keep", "0"])[0]["bodies"], "3");
+    assert_eq!(stranger.json(&["prune", "--keep", "0"])[0]["bodies"], "0");
+    stranger.ok(&["doctor"]);
 }
 
 fn files(bench: &Bench, path: &str) -> Value {

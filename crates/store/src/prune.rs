@@ -94,6 +94,14 @@ impl View<'_> {
         Ok(self.list(sql, [], read)?.first().copied().unwrap_or_default())
     }
 
+    /// Tells whether the body of a held capsule is here, and not its header alone.
+    ///
+    /// # Errors
+    /// E503 if the capsule is not held or damaged.
+    pub fn has_body(&self, id: &CapsuleId) -> Result<bool, StoreError> {
+        Ok(Capsule::decode(&self.file(id)?)?.payload().is_some())
+    }
+
     /// Tells whether a file brings the body of a capsule of which only the header is held.
     ///
     /// # Errors
@@ -105,9 +113,7 @@ impl View<'_> {
         }
         match self.capsule(&id)? {
             // A header is shorter than the whole, so most files need not be taken apart.
-            Some(row) if row.size < file.bytes().len() as u64 => {
-                Ok(Capsule::decode(&self.file(&id)?)?.payload().is_none())
-            }
+            Some(row) if row.size < file.bytes().len() as u64 => Ok(!self.has_body(&id)?),
             _ => Ok(false),
         }
     }

@@ -42,6 +42,7 @@ fn a_pruned_capsule_keeps_its_place_and_takes_its_body_back() {
     let header = view.file(&ids[1]).unwrap();
     let capsule = Capsule::decode(&header).unwrap();
     assert_eq!((capsule.id(), capsule.payload()), (ids[1], None));
+    assert_eq!([ids[1], ids[2]].map(|id| view.has_body(&id).unwrap()), [false, true]);
     capsule.check_own([]).unwrap();
     let after = view.nodes(&author.channel).unwrap();
     let places = |nodes: &[kapsule_format::snapshot::Node]| {

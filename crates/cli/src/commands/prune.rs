@@ -93,8 +93,11 @@ fn wanted(context: &Context, store: &Store, args: &Args) -> Result<(Vec<CapsuleI
     for channel in channels(context, store, args.channel.as_deref())? {
         for kind in &kinds {
             for row in view.prunable(&channel, kind, args.before, keep)? {
-                wanted.push(row.id);
-                bytes += row.size;
+                // Of some capsules only the header ever came.
+                if view.has_body(&row.id)? {
+                    wanted.push(row.id);
+                    bytes += row.size;
+                }
             }
         }
     }
