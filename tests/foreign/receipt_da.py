@@ -116,14 +116,15 @@ def main():
     home.run(*check)
     others = [index for index in range(count) if index not in indices]
     shown = cbor2.loads(own)
-    wrong_chunk = {**shown, 2: [[at, b"\0" + chunk[1:], way] for at, chunk, way in shown[2]]}
-    changed = {
+    changed = [[at, bytes([chunk[0] ^ 1]) + chunk[1:], way] for at, chunk, way in shown[2]]
+    wrong_chunk = {**shown, 2: changed}
+    answers = {
         "a foreign chunk": (cbor2.dumps(wrong_chunk), 13),
         "another challenge": (cbor2.dumps({**shown, 1: bytes(32)}), 13),
         "nothing": (cbor2.dumps({**shown, 2: []}), 13),
         "what nobody asked for": (response(statement, bundle, indices + others[:1]), 13),
     }
-    for what, (answer, code) in changed.items():
+    for what, (answer, code) in answers.items():
         (home.path / "own.cbor").write_bytes(answer)
         home.run(*check, "-o", "other.cap", expect=code)
 

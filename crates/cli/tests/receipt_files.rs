@@ -246,6 +246,25 @@ fn reading_a_receipt_writes_nothing_and_needs_no_network() {
 }
 
 #[test]
+fn every_bad_receipt_is_refused_in_little_memory_and_time() {
+    let bench = Bench::new();
+    let vectors = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/vectors/receipt/reject");
+    let files = std::fs::read_dir(vectors).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "bin")).collect();
+    assert!(files.len() >= 100, "{} vectors", files.len());
+    for file in files {
+        // 256 MiB of address space, most of which is the program, and 20 s of processor time.
+        let limited = "ulimit -v 262144 && ulimit -t 20 && exec \"$0\" verify \"$1\" --json";
+        let mut command = bench.command("sh");
+        let output = command.args(["-c", limited, crate::support::KAPSULE]).arg(&file).output();
+        let output = output.unwrap();
+        // A panic is 101, and a signal is none.
+        let refused = output.status.code().is_some_and(|code| [11, 12, 20].contains(&code));
+        assert!(refused, "{}: {output:?}", file.display());
+    }
+}
+
+#[test]
 fn the_store_keeps_one_receipt_for_each_nonce() {
     let bench = Bench::with_hello();
     bench.fails(&["receipt", "list"], 15, "E501_STORE_OPEN", "makes a store");

@@ -7,7 +7,7 @@ use kapsule_format::storage::{self, Pairs};
 use rusqlite::{Row, params};
 
 use crate::capsules::View;
-use crate::error::StoreError;
+use crate::error::{StoreError, corrupt};
 use crate::log::{digest, from_sql, to_sql};
 use crate::open::Write;
 
@@ -97,7 +97,7 @@ impl Write<'_> {
     /// the same change.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Those of the database, and E503 where less is counted than is there.
     pub fn change_storage<'c>(
         &mut self,
         package: &PackageId,
@@ -108,8 +108,11 @@ impl Write<'_> {
         for (key, value) in changes {
             let name = params![package.as_ref(), key];
             if let Some(old) = self.view().storage_get(package, key)? {
-                keys -= 1;
-                bytes -= (key.len() + old.len()) as u64;
+                // A count that someone edited would go below zero.
+                let counted = || corrupt(format!("{package} keeps more than is counted of it"));
+                keys = keys.checked_sub(1).ok_or_else(counted)?;
+                let freed = (key.len() + old.len()) as u64;
+                bytes = bytes.checked_sub(freed).ok_or_else(counted)?;
                 let sql = "DELETE FROM storage WHERE package = ?1 AND key = ?2";
                 self.transaction.prepare_cached(sql)?.execute(name)?;
             }

@@ -4,7 +4,8 @@ use kapsule_abi::ErrorCode;
 use kapsule_format::log::{Entry, EntryKind};
 use kapsule_format::package::PackageId;
 use kapsule_format::storage;
-use kapsule_store::StoreError;
+use kapsule_store::{Store, StoreError};
+use rusqlite::Connection;
 
 use crate::support::{open, store_pairs};
 
@@ -55,4 +56,20 @@ fn a_change_that_the_log_is_not_told_of_is_refused() {
     });
     assert_eq!(refused.unwrap_err().code(), ErrorCode::StoreCorrupt);
     assert_eq!(store.view().storages().unwrap(), []);
+}
+
+#[test]
+fn counts_that_somebody_lowered_are_refused() {
+    let changes = [(b"a".to_vec(), None)];
+    for lowered in ["keys = 0", "bytes = 3"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        store_pairs(&mut store, package(1), &[("a", Some("one"))]);
+        let outside = Connection::open(Store::file(folder.path())).unwrap();
+        outside.execute_batch(&format!("UPDATE storage_head SET {lowered}")).unwrap();
+        let refused = store.write::<(), StoreError>(|write| {
+            write.change_storage(&package(1), changes.iter().map(|(key, value)| (key, value)))
+        });
+        assert_eq!(refused.unwrap_err().code(), ErrorCode::StoreCorrupt, "{lowered}");
+    }
 }
