@@ -2,13 +2,13 @@
 
 use kapsule_lower::isa::TAG_IN;
 use kapsule_lower::{Options, lower};
-use kapsule_proof::{Key, ParamSet, ProvenRun};
+use kapsule_proof::{Key, PROOF_MAX, ParamSet, ProvenRun};
 use kapsule_prover::exec::{Bounds, Machine, NoTrace, Recorded};
 use kapsule_prover::prove::{Job, prove, witness};
 use serde_json::Value;
 
 use crate::runs::endings;
-use crate::support::{Bench, CLOCK, ENDINGS, REPOSITORY};
+use crate::support::{Bench, CLOCK, ENDINGS, KAPSULE, REPOSITORY};
 
 /// Returns a directory with `hello.kproof`, a proof of `hello.mod` on `name.txt`, and its report.
 fn proven() -> (Bench, Value) {
@@ -112,6 +112,60 @@ fn damaged_files_are_refused_before_anything_is_believed() {
     refused(&changed(12 + policy + 4 + 1, 1), 10, "E320_PROOF_TRANSCRIPT_MISMATCH", "transcript");
     refused(&changed(12 + policy + 4, 4), 20, "E008_SCHEMA_VIOLATION", "tag holds 5");
     refused(&changed(12 + policy - 2, 1), 10, "E315_PROOF_POLICY_MISMATCH", "another policy");
+}
+
+/// Returns files of which each is cut, too long, or says so of one of its parts.
+fn damaged(whole: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let honest = ProvenRun::decode(whole).unwrap();
+    // Where the length of each part stands.
+    let policy = 8;
+    let words = policy + 4 + honest.policy.len();
+    let statement = words + 4 + 9 * honest.events.len() + 8;
+    let heights = statement + 4 + honest.statement().encode().len() + 8;
+    let argument = heights + 4 + honest.proof.segment.log_heights.len();
+    let mut damaged = Vec::new();
+    for length in [policy, words, statement, heights, argument] {
+        for number in [u32::MAX, 1 << 24, 0] {
+            let bytes = [&whole[..length], &number.to_le_bytes(), &whole[length + 4..]].concat();
+            damaged.push((format!("{number} at {length}"), bytes));
+        }
+        for end in [length, length + 3, length + 4] {
+            damaged.push((format!("cut at {end}"), whole[..end].to_vec()));
+        }
+    }
+    let with = |argument: Vec<u8>| {
+        let mut changed = honest.clone();
+        changed.proof.segment.argument = argument;
+        changed.encode()
+    };
+    let argument = &honest.proof.segment.argument;
+    for byte in [0, 1, 0xff] {
+        damaged.push((format!("{PROOF_MAX} bytes {byte}"), with(vec![byte; PROOF_MAX])));
+    }
+    for part in [2, 3, 5] {
+        let mut long = argument[..argument.len() / part].to_vec();
+        damaged.push((format!("the first of {part} parts"), with(long.clone())));
+        long.resize(PROOF_MAX, 1);
+        damaged.push((format!("the first of {part} parts and ones"), with(long)));
+    }
+    damaged
+}
+
+#[test]
+fn every_bad_proof_is_refused_in_little_memory_and_time() {
+    let (bench, _) = proven();
+    let damaged = damaged(&bench.read("hello.kproof"));
+    assert!(damaged.len() >= 39, "{}", damaged.len());
+    for (what, bytes) in damaged {
+        bench.write("hello.kproof", bytes);
+        // 512 MiB of address space, most of which threads reserve, and 20 s of processor time.
+        let limited = "ulimit -v 524288 && ulimit -t 20 && exec \"$0\" \"$@\" --json";
+        let mut command = bench.command("sh");
+        let output = command.args(["-c", limited, KAPSULE]).args(VERIFY).output().unwrap();
+        // A panic is 101, and a signal is none.
+        let refused = output.status.code().is_some_and(|code| [10, 20].contains(&code));
+        assert!(refused, "{what}: {output:?}");
+    }
 }
 
 #[test]

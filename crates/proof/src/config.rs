@@ -22,8 +22,8 @@ use crate::params::ParamSet;
 pub(crate) type Challenge = BinomialExtensionField<F, 4>;
 type RowHash = SerializingHasher<Blake3>;
 type NodeHash = CompressionFunctionFromHasher<Blake3, 2, 32>;
-type Mmcs = MerkleTreeMmcs<F, u8, RowHash, NodeHash, 2, 32>;
-type ChallengeMmcs = ExtensionMmcs<F, Challenge, Mmcs>;
+pub(crate) type Mmcs = MerkleTreeMmcs<F, u8, RowHash, NodeHash, 2, 32>;
+pub(crate) type ChallengeMmcs = ExtensionMmcs<F, Challenge, Mmcs>;
 type Pcs = TwoAdicFriPcs<F, Radix2DitParallel<F>, Mmcs, ChallengeMmcs>;
 type Challenger = SerializingChallenger32<F, HashChallenger<u8, Blake3, 32>>;
 

@@ -40,7 +40,7 @@ pub enum DecodeError {
     /// The entry name is no UTF-8 text.
     #[error("the entry name is not UTF-8")]
     Utf8,
-    /// The opaque part of a proof is not in its one form.
+    /// An argument repeats rows that it could have named.
     #[error("the proof of segment {0} is not in canonical form")]
     Proof(usize),
 }

@@ -26,7 +26,7 @@ pub struct SegmentProof {
     pub present: u64,
     /// Base-2 logarithm of the height of each of them, in order.
     pub log_heights: Vec<u8>,
-    /// The argument, opaque here.
+    /// The argument, in the form of [`argument`](crate::argument).
     pub argument: Vec<u8>,
 }
 

@@ -14,7 +14,7 @@
 //! - Nothing here runs a program: a verifier believes constraints and its own lowering.
 //! - Every constraint is written once, for proving, verifying, checking and describing.
 //! - Types of the proof system occur in [`machine`], [`chips`] and [`tables`], which the prover
-//!   fills, and nowhere else in public.
+//!   fills, in [`argument`], which it writes, and nowhere else in public.
 //!
 //! # Spec
 //! `spec/proof.md`.
@@ -24,6 +24,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod argument;
 pub mod chips;
 mod codec;
 mod config;

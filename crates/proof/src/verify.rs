@@ -9,10 +9,11 @@ use alloc::vec::Vec;
 use kapsule_abi::guard;
 use kapsule_lower::isa::{DENIED_COUNT, ISA, PC_CODE, PC_COMPLETED, PC_DENIED, PC_OUT_OF_FUEL};
 use kapsule_lower::isa::{PC_TRAP, TRAP_MAX};
-use p3_batch_stark::{BatchProof, verify_batch};
+use p3_batch_stark::verify_batch;
 
-use crate::config::{Scheme, config, seed};
-use crate::error::{DecodeError, VerifyError};
+use crate::argument::{Shape, decode};
+use crate::config::{config, seed};
+use crate::error::VerifyError;
 use crate::field::{F, PRIME};
 use crate::file::{ProofFile, SegmentProof};
 use crate::key::Key;
@@ -275,17 +276,7 @@ fn argument(
     publics: Vec<F>,
 ) -> Result<(), VerifyError> {
     let segment = &file.segment;
-    let proof: BatchProof<Scheme> =
-        postcard::from_bytes(&segment.argument).map_err(|_| DecodeError::Proof(0))?;
-    let again = postcard::to_allocvec(&proof).map_err(|_| DecodeError::Proof(0))?;
-    if guard!("proof.verify.canonical", again != segment.argument) {
-        return Err(DecodeError::Proof(0).into());
-    }
-    let degrees = proof.degree_bits.iter().copied();
-    let declared = segment.log_heights.iter().copied().map(usize::from);
-    if guard!("proof.verify.degrees", !degrees.eq(declared)) {
-        return Err(VerifyError::Heights("declared"));
-    }
+    let proof = decode(Shape::new(key, numbers, &segment.log_heights), &segment.argument)?;
     let seed = seed(
         &key.digest,
         &file.statement.digest(),

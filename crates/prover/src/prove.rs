@@ -4,6 +4,7 @@ use core::fmt;
 
 use kapsule_lower::LProgram;
 use kapsule_lower::isa::PC_CODE;
+use kapsule_proof::argument::{Shape, encode};
 use kapsule_proof::field::F;
 use kapsule_proof::machine::{Table, Trace};
 use kapsule_proof::publics::{Start, values};
@@ -237,8 +238,9 @@ pub fn prove(key: &Key, witness: &Witness) -> Result<ProofFile, ProveError> {
     let fixed = Fixed { common: &common, committed: key.committed() };
     let proof =
         argue(&config, &witness.tables, &witness.publics, &fixed).map_err(ProveError::Argument)?;
-    let failed = |error: postcard::Error| ProveError::Argument(error.to_string());
-    let argument = postcard::to_allocvec(&proof).map_err(failed)?;
+    let argument = encode(Shape::new(key, &numbers, &log_heights), proof);
+    let failed = || ProveError::Argument("the argument opens other rows".into());
+    let argument = argument.ok_or_else(failed)?;
     if argument.len() > PROOF_MAX {
         return Err(ProveError::TooLong("proof"));
     }

@@ -1,5 +1,6 @@
 //! Our prover makes the argument that the library's prover makes.
 
+use kapsule_proof::argument::{Shape, encode};
 use kapsule_proof::machine::Table;
 use kapsule_proof::{Key, ParamSet, Scheme, config, seed};
 use kapsule_prover::prove::{Witness, prove};
@@ -28,7 +29,9 @@ fn by_library(key: &Key, witness: &Witness) -> Vec<u8> {
             StarkInstance { air, trace, public_values }
         })
         .collect();
-    postcard::to_allocvec(&prove_batch(&config, &instances, &data).unwrap()).unwrap()
+    let numbers: Vec<usize> = tables.iter().map(Table::number).collect();
+    let shape = Shape::new(key, &numbers, &log_heights);
+    encode(shape, prove_batch(&config, &instances, &data).unwrap()).unwrap()
 }
 
 #[test]

@@ -60,6 +60,8 @@ targets! {
     module_trust,
     /// Decodes a policy; an accepted one encodes to the same bytes.
     policy,
+    /// Verifies a proof file; one that is read has one form, and no changed one is accepted.
+    proof,
     /// Verifies a receipt; the claim and the container of one that is read have one form.
     receipt,
     /// Decodes RJSON; an accepted text encodes to the same bytes.

@@ -18,6 +18,9 @@ use kapsule_testkit::mutate::mutate;
 /// Chosen: all targets take well under a minute on one core of a release build.
 const MUTATIONS: usize = 20_000;
 
+/// Mutations of targets that look at each of them for a millisecond.
+const SLOW: &[(&str, usize)] = &[("proof", 3_000)];
+
 /// Most files of one target that are written to the corpus; the smallest ones are.
 const WRITTEN_MAX: usize = 24;
 
@@ -45,6 +48,7 @@ const SOURCES: &[(&str, &[(&str, &str)])] = &[
     ("module_transfer", &[]),
     ("module_trust", &[]),
     ("policy", &[("policy", "json")]),
+    ("proof", &[]),
     ("receipt", &[("receipt", "bytes")]),
     ("rjson", &[("rjson", "json"), ("policy", "json")]),
     ("snapshot", &[("snapshot", "bytes"), ("fork", "bytes")]),
@@ -137,7 +141,8 @@ fn sweep(target: &str, body: Body) -> [usize; 4] {
     let all: Vec<(&String, &Vec<u8>)> = inputs.iter().collect();
     let seed = target.bytes().fold(0_u64, |sum, byte| (sum << 5) ^ u64::from(byte));
     let mut random = Random::new(seed);
-    for number in 0..MUTATIONS {
+    let slow = SLOW.iter().find(|(name, _)| *name == target);
+    for number in 0..slow.map_or(MUTATIONS, |(_, mutations)| *mutations) {
         let (name, bytes) = all[number % all.len()];
         let other = all[random.index(all.len())].1;
         let mutated = mutate(bytes, other, &mut random);

@@ -9,6 +9,7 @@ use p3_field::{PrimeCharacteristicRing, PrimeField32};
 use super::random::Random;
 use super::repair::{Supports, search, search_from};
 use super::scene::{Item, Scene, Verdict};
+use super::standing::Standing;
 
 /// How much is tried.
 #[derive(Clone, Copy, Debug)]
@@ -24,14 +25,6 @@ pub(crate) struct Size {
     pub(crate) repairs: usize,
     /// Repairs tried in all for each thing that is left out.
     pub(crate) deletions: usize,
-}
-
-/// With which kind of change a constraint or an interaction was shown to be needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Way {
-    Cell,
-    Pair,
-    Repair,
 }
 
 /// A change that only one thing refuses: number of the run and of the row, and what cells become.
@@ -69,8 +62,8 @@ pub(crate) struct Findings {
     pub(crate) items: BTreeSet<Item>,
     /// Interactions that only give: without them no honest run balances.
     pub(crate) gives: BTreeSet<usize>,
-    /// How each thing was shown to be needed, and by which change of which scene.
-    pub(crate) shown: BTreeMap<Item, (Way, Lie)>,
+    /// What was shown to be needed, and by which change of which scene.
+    pub(crate) shown: BTreeMap<Item, Lie>,
     /// Rows that lie and are not refused.
     pub(crate) lies: BTreeSet<String>,
     /// Interactions of which no honest row makes use.
@@ -83,7 +76,7 @@ impl Findings {
         self.items.iter().map(|item| item.label(self.table))
     }
 
-    fn note(&mut self, scene: &Scene<'_>, cells: &[F], verdict: &Verdict, way: Way) {
+    fn note(&mut self, scene: &Scene<'_>, cells: &[F], verdict: &Verdict) {
         match verdict.kills.first() {
             None if verdict.differs => drop(self.lies.insert(difference(scene, cells))),
             None => self.silent += u64::from(verdict.silent),
@@ -94,7 +87,7 @@ impl Findings {
                 };
                 self.refused[class] += 1;
                 if let (Some(only), true) = (verdict.only(), verdict.differs) {
-                    self.shown.entry(only).or_insert_with(|| (way, Lie::of(scene, cells)));
+                    self.shown.entry(only).or_insert_with(|| Lie::of(scene, cells));
                 }
             }
         }
@@ -102,7 +95,12 @@ impl Findings {
 }
 
 /// Examines one table on its scenes; the last of them is a row that is not in use.
-pub(crate) fn examine(scenes: &[Scene<'_>], donors: &[Vec<F>], size: Size) -> Findings {
+pub(super) fn examine(
+    scenes: &[Scene<'_>],
+    donors: &[Vec<F>],
+    known: &BTreeMap<String, Standing>,
+    size: Size,
+) -> Findings {
     let table = scenes[0].table;
     let mut random = Random::new(size.seed.wrapping_mul(64) + table.number() as u64);
     let mut findings = Findings {
@@ -120,12 +118,14 @@ pub(crate) fn examine(scenes: &[Scene<'_>], donors: &[Vec<F>], size: Size) -> Fi
         for _ in 0..size.repairs {
             findings.repairs += 1;
             if let Some((cells, verdict)) = search(scene, supports, None, &mut random) {
-                findings.note(scene, &cells, &verdict, Way::Repair);
+                findings.note(scene, &cells, &verdict);
             }
         }
     }
-    let open: Vec<Item> =
-        findings.items.iter().copied().filter(|item| !findings.shown.contains_key(item)).collect();
+    let is_open = |item: &Item| {
+        !findings.shown.contains_key(item) && !known.contains_key(&item.label(findings.table))
+    };
+    let open: Vec<Item> = findings.items.iter().copied().filter(is_open).collect();
     let idle = scenes.iter().position(|scene| !scene.is_used());
     for item in open {
         for attempt in 0..size.deletions {
@@ -146,7 +146,7 @@ pub(crate) fn examine(scenes: &[Scene<'_>], donors: &[Vec<F>], size: Size) -> Fi
                 None => search(scene, supports, Some(item), &mut random),
             };
             if let Some((cells, verdict)) = found {
-                findings.note(&scenes[number], &cells, &verdict, Way::Repair);
+                findings.note(&scenes[number], &cells, &verdict);
                 if findings.shown.contains_key(&item) {
                     break;
                 }
@@ -198,7 +198,7 @@ fn change_cells(
             if verdict.kills.is_empty() && !verdict.differs && !verdict.silent && scene.is_used() {
                 findings.free.insert(scene.column(cell));
             }
-            findings.note(scene, &cells, &verdict, Way::Cell);
+            findings.note(scene, &cells, &verdict);
         }
         cells[cell] = x;
     }
@@ -237,7 +237,7 @@ fn change_pairs(
         };
         let verdict = scene.try_cells(&cells);
         findings.pairs += 1;
-        findings.note(scene, &cells, &verdict, Way::Pair);
+        findings.note(scene, &cells, &verdict);
         [cells[one], cells[other]] = kept;
     }
 }

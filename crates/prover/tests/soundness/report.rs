@@ -1,18 +1,23 @@
 //! The report of a whole matrix, written when `KAPSULE_SOAK_REPORT` names a file.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::matrix::{Findings, Size, Way};
+use super::matrix::{Findings, Size};
+use super::standing::Standing;
 use super::survivors::{self, Reasons, Survivors};
 
-pub(super) fn write(found: &[Findings], survivors: &Survivors, size: Size) {
+/// How things stand, by label.
+type Standings = BTreeMap<String, Standing>;
+
+pub(super) fn write(found: &[Findings], known: &Standings, size: Size) {
     let Some(path) = std::env::var_os("KAPSULE_SOAK_REPORT") else { return };
     let commit = std::env::var("KAPSULE_SOAK_COMMIT").unwrap_or_else(|_| "not given".into());
     survivors::write_lies(found);
-    std::fs::write(path, text(found, survivors, size, &commit)).expect("the report can be written");
+    std::fs::write(path, text(found, known, size, &commit)).expect("the report can be written");
 }
 
-fn text(found: &[Findings], survivors: &Survivors, size: Size, commit: &str) -> String {
+fn text(found: &[Findings], known: &Standings, size: Size, commit: &str) -> String {
     let lies: usize = found.iter().map(|findings| findings.lies.len()).sum();
     let mut text = format!(
         "# Mutations of the proof's tables\n\n\
@@ -40,61 +45,58 @@ fn text(found: &[Findings], survivors: &Survivors, size: Size, commit: &str) -> 
             one.table, one.columns, one.rows, one.cells, one.pairs, one.repairs, one.silent
         );
     }
-    text.push_str(
-        "\n## Deletions\n\n\
-         Every constraint, and every interaction that asks for something, is left out alone.\n\
-         It counts for the first kind of change that only it refuses: a cell, a pair or a repair; \
-         `crates/proof/soundness/lies.txt` holds one such change for each, of this run or of an \
-         earlier one.\n\
-         The column `Not shown` counts what this run did not show: earlier runs, whole runs that \
-         cheat or other public values show it, or it is listed below.\n\
-         Interactions that give are those without which no honest run balances.\n\n\
-         | Table | Left out | Cell | Pair | Repair | Not shown | Give |\n\
-         |---|---:|---:|---:|---:|---:|---:|\n",
-    );
-    for one in found {
-        let ways = [Way::Cell, Way::Pair, Way::Repair]
-            .map(|way| one.shown.values().filter(|(shown, _)| *shown == way).count());
-        let [cell, pair, repair] = ways;
-        let shown = one.items.iter().filter(|item| one.shown.contains_key(item)).count();
-        let listed = one.items.len() - shown;
-        let _ = writeln!(
-            text,
-            "| {} | {} | {cell} | {pair} | {repair} | {listed} | {} |",
-            one.table,
-            one.items.len(),
-            one.gives.len()
-        );
-    }
-    summary(&mut text, found, survivors);
+    deletions(&mut text, found, known);
+    let survivors = Survivors::read();
     text.push_str("\n## Columns that may be anything on some rows\n");
     reasons(&mut text, &survivors.free);
-    text.push_str("\n## Not shown\n");
+    text.push_str("\n## Deletions from which nothing follows\n");
     reasons(&mut text, &survivors.unshown);
     text
 }
 
-/// Says how each deletion stands, all runs together.
-fn summary(text: &mut String, found: &[Findings], survivors: &Survivors) {
-    let all = found.iter().map(|findings| findings.items.len()).sum::<usize>();
-    let open = survivors.unshown.values().filter(|reason| reason.starts_with("Open")).count();
-    let reasons = survivors.unshown.len() - open;
-    let _ = write!(
-        text,
-        "\nOf {all} things that were left out, {} have a lie that only they refuse: {} a changed \
-         row of `lies.txt`, {} a row of `rows.txt` that was found by solving the other equations, \
-         and the rest a whole run that cheats or another public value.\n\
-         {reasons} have a reason why nothing follows, {} of which a test checks by algebra, and \
-         {open} are open.\n",
-        all - survivors.unshown.len(),
-        survivors::lies().len(),
-        survivors::rows().len(),
-        survivors.implied.len(),
+/// Says how each deletion stands, by the lists that CI replays.
+fn deletions(text: &mut String, found: &[Findings], known: &Standings) {
+    text.push_str(
+        "\n## Deletions\n\n\
+         Every constraint, and every interaction that asks for something, is left out alone.\n\
+         Then there is a lie that only it refuses: a changed row (`lies.txt`), a row that was \
+         found by solving the other equations (`rows.txt`), or a whole run that cheats or states \
+         another public value (`runs.rs`, `frames.rs`).\n\
+         Or nothing follows: by algebra that a test checks, or for a reason in words; both are \
+         listed below, from `survivors.toml`.\n\
+         Tests replay all of these lists with the tables of this commit; they are in \
+         `crates/proof/soundness` and `crates/prover/tests/soundness`.\n\
+         `Again` counts the deletions for which this run came across such a change itself.\n\
+         Interactions that give are those without which no honest run balances.\n\n\
+         | Table | Left out | Changed row | Solved row | Run | Algebra | Reason | Open | Again \
+         | Give |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
     );
+    let mut sums = [0; 9];
+    for one in found {
+        let standings: Vec<Option<&Standing>> =
+            one.labels().map(|label| known.get(&label)).collect();
+        let count = |standing: Option<&Standing>| {
+            standings.iter().filter(|other| **other == standing).count()
+        };
+        let [changed, solved, run, algebra, reason] =
+            Standing::ALL.map(|standing| count(Some(&standing)));
+        let (all, open) = (standings.len(), count(None));
+        let (again, give) = (one.shown.len(), one.gives.len());
+        let counts = [all, changed, solved, run, algebra, reason, open, again, give];
+        row(text, one.table, counts);
+        sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+    }
+    row(text, "all", sums);
+}
+
+fn row<const N: usize>(text: &mut String, name: &str, counts: [usize; N]) {
+    let counts = counts.map(|count| count.to_string());
+    let _ = writeln!(text, "| {name} | {} |", counts.join(" | "));
 }
 
 fn reasons(text: &mut String, reasons: &Reasons) {
-    let mut grouped = std::collections::BTreeMap::<&str, Vec<&str>>::new();
+    let mut grouped = BTreeMap::<&str, Vec<&str>>::new();
     for (label, reason) in reasons {
         grouped.entry(reason).or_default().push(label);
     }

@@ -29,16 +29,15 @@ pub(crate) fn lies() -> Vec<(String, Lie)> {
     text.lines().map(lie).collect()
 }
 
-/// Writes the lies that were found, and keeps those that were known of anything else.
+/// Writes the lies that were known, and those that were found of anything else.
 pub(crate) fn write_lies(found: &[Findings]) {
     let known = lies();
     let mut text = String::new();
     for findings in found {
         for item in &findings.items {
             let label = item.label(findings.table);
-            let new = findings.shown.get(item).map(|(_, lie)| lie);
-            let old = || known.iter().find(|(other, _)| *other == label).map(|(_, lie)| lie);
-            let Some(lie) = new.or_else(old) else { continue };
+            let old = known.iter().find(|(other, _)| *other == label).map(|(_, lie)| lie);
+            let Some(lie) = old.or_else(|| findings.shown.get(item)) else { continue };
             let [run, row] = lie.origin;
             let _ = write!(text, "{label} {run} {row}");
             for (cell, value) in &lie.cells {

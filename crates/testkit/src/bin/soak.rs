@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use kapsule_engine::Backend;
-use kapsule_testkit::differential::{Disagreement, Report};
+use kapsule_testkit::differential::{Disagreement, Report, Tally};
 use kapsule_testkit::fuzz::TARGETS;
 use kapsule_testkit::ledger::BATCH as TRANSACTIONS;
 use kapsule_testkit::mutate::mutate;
@@ -113,15 +113,24 @@ fn soak_modules(
 ) -> Result<bool, String> {
     let seeds = settings.seed..settings.seed.saturating_add(settings.modules);
     let began = Instant::now();
-    let progress = |count| {
-        say(&format!("{count} of {} modules, {} s", settings.modules, began.elapsed().as_secs()));
+    let write = |tally: &Tally| {
+        let mut rows = tally.rows();
+        rows.push(("elapsed seconds".into(), began.elapsed().as_secs()));
+        let mut notes: Vec<String> = tally.disagreements.iter().map(ToString::to_string).collect();
+        if tally.seeds < settings.modules {
+            notes.push(format!("{} of {} modules so far", tally.seeds, settings.modules));
+        }
+        report(settings, title, &rows, &notes)
+    };
+    // A run that is stopped leaves what it came to.
+    let progress = |tally: &Tally| {
+        let (count, elapsed) = (tally.seeds, began.elapsed().as_secs());
+        say(&format!("{count} of {} modules, {elapsed} s", settings.modules));
+        write(tally).unwrap_or_else(|error| say(&error));
     };
     let tally = differential::run_all_with(check, seeds, &progress);
     say(&format!("{tally}"));
-    let mut rows = tally.rows();
-    rows.push(("elapsed seconds".into(), began.elapsed().as_secs()));
-    let notes: Vec<String> = tally.disagreements.iter().map(ToString::to_string).collect();
-    report(settings, title, &rows, &notes)?;
+    write(&tally)?;
     Ok(tally.disagreements.is_empty())
 }
 

@@ -1,6 +1,7 @@
 //! What each body does; the documentation stands at the targets in [`super`].
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use kapsule_format::authoring::{Draft, Inputs, Syntax, Text};
 use kapsule_format::capsule::Capsule;
@@ -15,7 +16,9 @@ use kapsule_format::snapshot::Snapshot;
 use kapsule_format::transcript::Transcript;
 use kapsule_format::trust::Trust;
 use kapsule_format::{cbor, json, klog};
+use kapsule_lower::lower;
 use kapsule_meter::{Imports, Options, Profile, meter as meter_module};
+use kapsule_proof::{Expected, Key, Known, ParamSet, ProvenRun};
 use wasmparser::{Validator, WasmFeatures};
 
 /// The profiles, the narrower first.
@@ -154,6 +157,42 @@ pub(super) fn container(bytes: &[u8]) -> bool {
     let mut writer = Writer::new(container.kind(), container.index().to_vec());
     container.entries().iter().skip(1).for_each(|entry| writer.push(entry.name, entry.bytes));
     assert_eq!(writer.finish().as_deref(), Ok(bytes), "a container has one byte form");
+    true
+}
+
+/// The program of the proofs beside the vectors, and those that are quick to judge.
+const PROVEN: &str = include_str!("../../../../spec/vectors/proof/files/greeting.wat");
+const PROOFS: [&[u8]; 3] = [
+    include_bytes!("../../../../spec/vectors/proof/files/test-fuel.kproof"),
+    include_bytes!("../../../../spec/vectors/proof/files/test-greeting.kproof"),
+    include_bytes!("../../../../spec/vectors/proof/files/test-trap.kproof"),
+];
+
+/// Verifies a proof file; one that is read has one form, and no changed one is accepted.
+pub(super) fn proof(bytes: &[u8]) -> bool {
+    static KEY: LazyLock<Key> = LazyLock::new(|| {
+        let wasm = wat::parse_str(PROVEN).expect("it is a module");
+        let lowered = lower(&wasm, &kapsule_lower::Options::new(1)).expect("it can be proven");
+        Key::derive(&lowered.program, ParamSet::TEST).expect("it is small")
+    });
+    let Ok(run) = ProvenRun::decode(bytes) else { return false };
+    assert_eq!(run.encode(), bytes, "a proof file has one byte form");
+    // Whatever the statement says is expected, so that the rest is looked at.
+    let statement = run.statement();
+    let expected = Expected {
+        module_hash: statement.module_hash,
+        policy_digest: statement.policy_digest,
+        binding: statement.binding,
+        entry: &statement.entry,
+        transcript: None,
+        allow_test_params: true,
+    };
+    if run.check(&KEY, &expected, &Known::default()).is_ok() {
+        // The policy is held against its digest by those who know which one it must be.
+        let honest = PROOFS.into_iter().map(|known| ProvenRun::decode(known).expect("a proof"));
+        let same = |known: ProvenRun| known.proof == run.proof && known.events == run.events;
+        assert!(honest.into_iter().any(same), "a changed proof is accepted");
+    }
     true
 }
 
