@@ -3,6 +3,13 @@
 //! # Spec
 //! `spec/abi.md` prints this table; a test compares the two.
 
+/// Number of `log`, whose lines are read from the records of a run.
+pub const LOG: u16 = 4;
+/// Number of `call`, which starts a run inside the run.
+pub const CALL: u16 = 23;
+/// Bytes before the output in what `call` writes: fuel, outcome class, outcome detail.
+pub const CALL_HEADER_BYTES: usize = 16;
+
 /// Type of a parameter or result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueType {
@@ -342,7 +349,7 @@ pub const HOSTCALLS: &[Hostcall] = &[
         errors: &[],
     },
     Hostcall {
-        number: 4,
+        number: LOG,
         name: "log",
         params: &[i32_value("level"), read("ptr", 2), i32_value("len")],
         result: None,
@@ -537,7 +544,7 @@ pub const HOSTCALLS: &[Hostcall] = &[
         errors: &[Errno::Malformed, Errno::Refused],
     },
     Hostcall {
-        number: 23,
+        number: CALL,
         name: "call",
         params: &[
             id("pkg_ptr"),

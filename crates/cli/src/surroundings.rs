@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use kapsule_abi::hostcall::HOSTCALLS;
+use kapsule_abi::hostcall::{CALL, HOSTCALLS};
 use kapsule_abi::{ErrorCode, Hostcall, guard};
 use kapsule_engine::{Effects, Host, MemoryHost};
 use kapsule_format::policy::Policy;
@@ -26,8 +26,6 @@ const STATEMENTS: std::ops::RangeInclusive<u16> = 10..=10;
 const KEPT: std::ops::RangeInclusive<u16> = 15..=21;
 /// Numbers of the hostcalls that reach files and machines.
 const REACHED: std::ops::RangeInclusive<u16> = 24..=26;
-/// Number of the hostcall `call`.
-const CALL: u16 = 23;
 /// Numbers of the hostcalls that reach beyond one run.
 const OUTSIDE: std::ops::RangeInclusive<u16> = 15..=26;
 

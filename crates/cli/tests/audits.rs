@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use std::thread;
 
 use kapsule_format::receipt::Receipt;
-use serde_json::Value;
 
-use crate::support::Bench;
+use crate::support::{Bench, result};
 
 /// A receipt whose large parts are in a directory.
 fn split() -> Bench {
@@ -38,12 +37,6 @@ fn serve(directory: PathBuf, requests: usize) -> String {
         }
     });
     address
-}
-
-fn result<'a>(report: &'a Value, name: &str) -> (&'a str, Option<&'a str>) {
-    let checks = report["checks"].as_array().unwrap();
-    let check = checks.iter().find(|check| check["name"] == name).unwrap();
-    (check["result"].as_str().unwrap(), check["code"].as_str())
 }
 
 #[test]

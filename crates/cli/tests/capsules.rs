@@ -3,7 +3,7 @@
 use kapsule_format::capsule::Capsule;
 use serde_json::Value;
 
-use crate::support::Bench;
+use crate::support::{Bench, result};
 
 /// A home with the key `alice`, and a member `bob` whose age key is in a home of his own.
 fn team() -> (Bench, Bench) {
@@ -26,12 +26,6 @@ fn copy(from: &Bench, name: &str, to: &Bench, as_name: &str) {
 fn post(bench: &Bench, text: &str, file: &str) -> Value {
     bench.write("text", text);
     bench.json(&["post", "post", "--file", "text", "-o", file]).remove(0)
-}
-
-fn result<'a>(report: &'a Value, name: &str) -> (&'a str, Option<&'a str>) {
-    let checks = report["checks"].as_array().unwrap();
-    let check = checks.iter().find(|check| check["name"] == name).unwrap();
-    (check["result"].as_str().unwrap(), check["code"].as_str())
 }
 
 #[test]

@@ -3,22 +3,8 @@
 use std::fs;
 
 use kapsule_format::container::{Container, Kind, Writer};
-use kapsule_format::receipt::{Claim, Receipt};
-use serde_json::Value;
 
-use crate::support::{Bench, CLOCK};
-
-const NONCE: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
-
-fn claim(bench: &Bench, name: &str) -> Claim {
-    Receipt::decode(&bench.read(name)).unwrap().claim().clone()
-}
-
-fn result<'a>(report: &'a Value, name: &str) -> (&'a str, Option<&'a str>) {
-    let checks = report["checks"].as_array().unwrap();
-    let check = checks.iter().find(|check| check["name"] == name).unwrap();
-    (check["result"].as_str().unwrap(), check["code"].as_str())
-}
+use crate::support::{Bench, CLOCK, NONCE, claim, result};
 
 /// A directory in which `outer.mod` calls `caller.mod`, which calls `clock.mod`, which asks for the
 /// time, and the beginning of a call that issues a receipt of that.

@@ -9,9 +9,7 @@ use kapsule_format::verify::proof_items;
 use kapsule_proof::ProvenRun;
 use serde_json::Value;
 
-use crate::support::Bench;
-
-const NONCE: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
+use crate::support::{Bench, NONCE, result};
 
 /// A receipt whose large parts are in a directory, a challenger, and a trust file that lists both.
 fn scene() -> Bench {
@@ -25,14 +23,6 @@ fn scene() -> Bench {
     let next = ["key", "trust", "carol", "--role", "challenger", "--extends", "one.json"];
     bench.ok(&[&next[..], &["--sign", "alice", "-o", "trust.json"]].concat());
     bench
-}
-
-fn result<'a>(report: &'a Value, name: &str) -> (&'a str, Option<&'a str>) {
-    let checks = report["checks"].as_array().unwrap();
-    let found = checks.iter().find(|check| check["name"] == name);
-    found.map_or(("left out", None), |check| {
-        (check["result"].as_str().unwrap(), check["code"].as_str())
-    })
 }
 
 fn verify(bench: &Bench, file: &str, more: &[&str]) -> Value {

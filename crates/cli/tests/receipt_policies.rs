@@ -3,9 +3,7 @@
 use kapsule_format::receipt::Receipt;
 use serde_json::Value;
 
-use crate::support::Bench;
-
-const NONCE: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
+use crate::support::{Bench, NONCE, result};
 
 const NIGHTLY: &str = "id = \"nightly\"\nversion = \"1\"\n\
     [rules]\nallow_network = false\nmax_age_ms = 86400000\noutcomes = [\"completed\"]\n\
@@ -43,12 +41,6 @@ const VERIFY: [&str; 8] =
 
 fn issue(bench: &Bench, more: &[&str]) {
     bench.ok(&[&ISSUE[..], &["--nonce", NONCE], more].concat());
-}
-
-fn result<'a>(report: &'a Value, name: &str) -> (&'a str, Option<&'a str>) {
-    let checks = report["checks"].as_array().unwrap();
-    let check = checks.iter().find(|check| check["name"] == name).unwrap();
-    (check["result"].as_str().unwrap(), check["code"].as_str())
 }
 
 /// Verifies for a level and returns exit code and report.

@@ -3,12 +3,10 @@
 use kapsule_format::container::{Container, Kind, Writer};
 use kapsule_format::envelope::Envelope;
 use kapsule_format::key::{SecretKey, Suite};
-use kapsule_format::receipt::{Claim, Receipt};
+use kapsule_format::receipt::Claim;
 use serde_json::Value;
 
-use crate::support::{Bench, CLOCK, DICE, ENDINGS};
-
-const NONCE: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
+use crate::support::{Bench, CLOCK, DICE, ENDINGS, NONCE, claim, result};
 
 /// A directory with the package `hello.mod` and a receipt of its run.
 fn issued() -> Bench {
@@ -17,16 +15,6 @@ fn issued() -> Bench {
     let run = ["run", "hello.mod", "--input", "name.txt", "--output", "out", "--nonce", NONCE];
     bench.ok(&[&run[..], &["--receipt", "hello.cap"]].concat());
     bench
-}
-
-fn claim(bench: &Bench, name: &str) -> Claim {
-    Receipt::decode(&bench.read(name)).unwrap().claim().clone()
-}
-
-fn result<'a>(report: &'a Value, name: &str) -> (&'a str, Option<&'a str>) {
-    let checks = report["checks"].as_array().unwrap();
-    let check = checks.iter().find(|check| check["name"] == name).unwrap();
-    (check["result"].as_str().unwrap(), check["code"].as_str())
 }
 
 /// Verifies what has to be rejected.

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use kapsule_format::receipt::{Claim, Receipt};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -13,6 +14,23 @@ pub(crate) const KAPSULE: &str = env!("CARGO_BIN_EXE_kapsule");
 
 /// Root of the repository.
 pub(crate) const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// Nonce of the receipts that tests issue.
+pub(crate) const NONCE: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
+
+/// Returns result and code of a check of a report; `left out` where it has none of that name.
+pub(crate) fn result<'a>(report: &'a Value, name: &str) -> (&'a str, Option<&'a str>) {
+    let checks = report["checks"].as_array().unwrap();
+    let found = checks.iter().find(|check| check["name"] == name);
+    found.map_or(("left out", None), |check| {
+        (check["result"].as_str().unwrap(), check["code"].as_str())
+    })
+}
+
+/// Returns the claim of a receipt.
+pub(crate) fn claim(bench: &Bench, name: &str) -> Claim {
+    Receipt::decode(&bench.read(name)).unwrap().claim().clone()
+}
 
 /// Writes `hello, ` and the input.
 pub(crate) const HELLO: &str = r#"(module

@@ -11,7 +11,8 @@ use kapsule_format::Digest;
 use kapsule_format::manifest::Abi;
 use kapsule_format::package::{CoreHash, Package, PackageId};
 use kapsule_format::policy::Policy;
-use kapsule_format::transcript::Entries;
+use kapsule_format::receipt;
+use kapsule_format::transcript::{Entries, empty_storage_root};
 use kapsule_format::verify::Verified;
 use kapsule_meter::Profile;
 
@@ -132,6 +133,23 @@ pub struct Recorded<'a> {
     pub storage_root: Option<Digest>,
     /// Runs that it started by `call`, in the order of the calls.
     pub nested: Vec<Recorded<'a>>,
+}
+
+impl<'a> Recorded<'a> {
+    /// Takes runs over from the audit bundle of a receipt.
+    #[must_use]
+    pub fn all(nested: &'a [receipt::Nested<'_>]) -> Vec<Self> {
+        let one = |one: &'a receipt::Nested<'_>| {
+            let after = one.exec.storage_after;
+            Self {
+                entries: &one.entries,
+                storage_before: one.exec.storage_before,
+                storage_root: (after != empty_storage_root()).then_some(after),
+                nested: Self::all(&one.nested),
+            }
+        };
+        nested.iter().map(one).collect()
+    }
 }
 
 impl Nested {

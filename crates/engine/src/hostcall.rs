@@ -14,7 +14,7 @@ mod storage;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use kapsule_abi::hostcall::HOSTCALLS;
+use kapsule_abi::hostcall::{HOSTCALLS, LOG};
 use kapsule_abi::{
     Access, BUFFER_BYTES_MAX, Errno, Hostcall, Length, Limit, Outcome, Param, Rule, Trap,
     ValueType, guard,
@@ -291,9 +291,9 @@ pub struct LogLine {
 impl LogLine {
     /// Returns the lines of a run, which its records hold.
     pub(crate) fn all(entries: &Entries) -> Vec<Self> {
-        let logged = entries.iter().filter(|entry| {
-            entry.hostcall == u64::from(handlers::LOG) && entry.status == STATUS_ANSWERED
-        });
+        let logged = entries
+            .iter()
+            .filter(|entry| entry.hostcall == u64::from(LOG) && entry.status == STATUS_ANSWERED);
         let line = |entry: Entry<'_>| {
             // Level, pointer and length, then the line.
             let (args, bytes) = entry.request.split_at_checked(3 * 8)?;

@@ -4,6 +4,7 @@ use core::fmt;
 use core::ops::Range;
 use std::collections::BTreeMap;
 
+use kapsule_abi::hostcall::CALL;
 use kapsule_abi::{ErrorCode, Hostcall, Limit, Outcome, PAGE_BYTES, Trap};
 use kapsule_engine::{
     Backend, Compiled, Job, JobOptions, MemoryHost, Nested, ReplayOptions, Run, RunError, compile,
@@ -26,9 +27,6 @@ pub use tally::{Tally, run_all, run_all_with};
 
 /// Fuel limits that are tried besides 0, 1 and the two around the fuel of the whole run.
 const RANDOM_LIMITS: usize = 2;
-
-/// Number of the hostcall `call`.
-const CALL: u64 = 23;
 
 /// A seed whose module is treated differently where it must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -348,7 +346,7 @@ fn compare_cut(whole: &Run, cut: &Run, limit: u64) -> Result<(), String> {
     let (made, expected) = (entries(cut), entries(whole));
     let told = made.iter().zip(&expected).find(|(made, expected)| made != expected);
     if let Some((made, expected)) = told
-        && made.hostcall == CALL
+        && made.hostcall == u64::from(CALL)
     {
         let same = made.request == expected.request && made.fuel == expected.fuel;
         return if same { Ok(()) } else { context("a call differs before it is answered") };

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use kapsule_abi::hostcall::CALL;
 use kapsule_abi::{ErrorCode, guard};
 use kapsule_engine::{Backend, Recorded, ReplayOptions};
 use kapsule_format::package::Decrypt;
 use kapsule_format::receipt::{
     BUNDLE, Bundle, Claim, ExecHash, Nested, Plain, Receipt, TraceSpec, exec_body,
 };
-use kapsule_format::transcript::{Transcript, empty_storage_root, input_commitment};
+use kapsule_format::transcript::{Transcript, input_commitment};
 use kapsule_format::verify::ReceiptOptions;
 use kapsule_format::{DecodeError, closure};
 
@@ -86,7 +87,7 @@ pub(crate) fn repeat(
     let (blobs, inside) = (receipt.blobs(), bundle.blobs());
     let input = blobs.find(size, is_input).or_else(|| inside.find(size, is_input));
     let input = input.or((size == 0).then_some(&[]));
-    let runs = recorded(&recording.nested);
+    let runs = Recorded::all(&recording.nested);
     let known = ReplayOptions {
         input,
         states: true,
@@ -109,7 +110,8 @@ pub(crate) fn repeat(
     }
     let claimed = claim.exec.hash();
     let (backend, elapsed) = (replayed.backend, replayed.elapsed);
-    let (transcript, runs_inside) = (recording.transcript, count(&recording.nested));
+    let (transcript, runs_inside) =
+        (recording.transcript, recording.nested.iter().map(Nested::count).sum());
     Ok(Repeated { backend, claimed, transcript, runs_inside, difference, elapsed })
 }
 
@@ -159,29 +161,8 @@ impl Recording {
 
     /// Tells whether the run called anything, or tried to.
     fn calls(&self) -> bool {
-        self.transcript.entries.iter().any(|entry| entry.hostcall == CALL)
+        self.transcript.entries.iter().any(|entry| entry.hostcall == u64::from(CALL))
     }
-}
-
-/// Number of the hostcall `call`.
-const CALL: u64 = 23;
-
-/// Returns what a replay is told of the runs inside a run.
-fn recorded<'a>(nested: &'a [Nested<'_>]) -> Vec<Recorded<'a>> {
-    let one = |one: &'a Nested<'_>| {
-        let after = one.exec.storage_after;
-        Recorded {
-            entries: &one.entries,
-            storage_before: one.exec.storage_before,
-            storage_root: (after != empty_storage_root()).then_some(after),
-            nested: recorded(&one.nested),
-        }
-    };
-    nested.iter().map(one).collect()
-}
-
-fn count(nested: &[Nested<'_>]) -> u64 {
-    nested.iter().map(|one| count(&one.nested).saturating_add(1)).sum()
 }
 
 /// Takes the audit bundle out of a receipt, decrypted if need be.

@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use kapsule_abi::hostcall::{CALL, CALL_HEADER_BYTES};
 use kapsule_abi::{Errno, ErrorCode, Outcome, PAGE_BYTES, guard};
 use kapsule_format::package::PackageId;
 use kapsule_format::policy::{self, Policy};
@@ -18,12 +19,6 @@ use crate::host::Host;
 use crate::replay::{Difference, Field, compare_count};
 use crate::run::{self, Ended, Job, JobOptions};
 use crate::{Backend, HostError};
-
-/// Number of the hostcall `call`.
-pub(super) const CALL: u16 = 23;
-
-/// Bytes before the output in what `call` writes: fuel, outcome class, outcome detail.
-const HEADER_BYTES: usize = 16;
 
 /// Fuel for each page of memory that a callee starts with: what growing by a page costs.
 const FUEL_PER_PAGE: u64 = PAGE_BYTES as u64 / 8;
@@ -66,7 +61,7 @@ enum Source<'s, 'a> {
 impl Dispatcher<'_> {
     /// Runs a dependency, or takes the recorded result of that in its place.
     pub(super) fn call_package(&mut self, request: &Request) -> Result<Reply, Failure> {
-        if guard!("engine.compose.out_len", request.writable < HEADER_BYTES as u64) {
+        if guard!("engine.compose.out_len", request.writable < CALL_HEADER_BYTES as u64) {
             return Ok(Reply::Refused(Errno::InvalidArgument));
         }
         if guard!("engine.compose.count", self.record.nested_runs >= NESTED_RUNS_MAX) {
@@ -281,11 +276,11 @@ fn seed(caller: &[u8; 32], index: u64) -> [u8; 32] {
 
 /// Builds the answer: fuel, outcome, and the output where the guest's buffer takes it whole.
 fn encode(fuel: u64, outcome: Outcome, output: &[u8], capacity: usize) -> Reply {
-    let mut written = Vec::with_capacity(HEADER_BYTES);
+    let mut written = Vec::with_capacity(CALL_HEADER_BYTES);
     written.extend_from_slice(&fuel.to_le_bytes());
     written.extend_from_slice(&u32::from(outcome.class()).to_le_bytes());
     written.extend_from_slice(&outcome.detail().to_le_bytes());
-    let length = HEADER_BYTES.saturating_add(output.len());
+    let length = CALL_HEADER_BYTES.saturating_add(output.len());
     if length <= capacity {
         written.extend_from_slice(output);
     }
@@ -303,7 +298,7 @@ pub(super) fn charge(hostcall: &Hostcall, written: &[u8]) -> u64 {
 /// Tells whether a host can have answered a `call` like this.
 fn is_plausible(request: &Request, output_bytes_max: u64, reply: &Reply) -> bool {
     let Reply::Answered(result, written) = reply else { return true };
-    let Some((header, output)) = written.split_first_chunk::<HEADER_BYTES>() else {
+    let Some((header, output)) = written.split_first_chunk::<CALL_HEADER_BYTES>() else {
         return false;
     };
     let word = |range: Range<usize>| {
@@ -319,7 +314,7 @@ fn is_plausible(request: &Request, output_bytes_max: u64, reply: &Reply) -> bool
         return false;
     }
     let result = u64::try_from(*result).unwrap_or_default();
-    let Some(length) = result.checked_sub(HEADER_BYTES as u64) else { return false };
+    let Some(length) = result.checked_sub(CALL_HEADER_BYTES as u64) else { return false };
     if guard!("engine.replay.call_output", length > output_bytes_max) {
         return false;
     }

@@ -3,19 +3,16 @@
 use alloc::format;
 use alloc::vec::Vec;
 
+use kapsule_abi::hostcall::{CALL, LOG};
 use kapsule_abi::{Errno, Limit, Rule, guard};
 use kapsule_format::cbor::{self, Value};
 use kapsule_format::hash::{sha3_256, sha256};
 use kapsule_format::key::{Identity, IdentityId, PublicKey, Suite};
 
-use super::compose::CALL;
 use super::{Answers, Dispatcher, Reply, Request, answers};
 use crate::HostError;
 use crate::host::{CapsuleResult, Host, is_encodable, rest_from};
 use crate::replay::Difference;
-
-/// Number of the hostcall `log`.
-pub(super) const LOG: u16 = 4;
 
 /// Greatest level of `log`.
 const LOG_LEVEL_MAX: u8 = 4;

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use alloc::{format, vec};
 
 use kapsule_abi::Outcome;
+use kapsule_abi::hostcall::CALL;
 
 use super::bundle;
 use super::checkpoint::{self, Checkpoint, CheckpointKind};
@@ -13,7 +14,7 @@ use super::claim::Claim;
 use super::exec::{Counted, ExecBody, Sized};
 use super::file::{BUNDLE, MANIFEST_SIGNATURES, PACKAGE, POLICY_PROOF, RECEIPT_POLICY};
 use super::manifests::{HOST, HostManifest, TOOLCHAIN, ToolchainManifest};
-use super::nested::{CALL, Nested, hashes, nested_seed};
+use super::nested::{Nested, hashes, nested_seed};
 use super::parts::{BundleRef, Context, Events, Job, PolicyRef, PublicOutput, TraceSpec};
 use super::statement::trace_spec_hash;
 use crate::DecodeError;
@@ -199,7 +200,7 @@ fn bundle_of(
     mut blobs: Vec<Vec<u8>>,
 ) -> Result<Vec<u8>, DecodeError> {
     let (transcript, salt_seed) = (evidence.transcript, issue.extras.salt_seed);
-    let calls = transcript.entries.iter().any(|entry| entry.hostcall == CALL);
+    let calls = transcript.entries.iter().any(|entry| entry.hostcall == u64::from(CALL));
     if calls && !issue.extras.without_package {
         blobs.extend(issue.closure.iter().map(|package| package.encode()));
     }

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use kapsule_abi::hostcall::{CALL, CALL_HEADER_BYTES};
 use kapsule_abi::{ErrorCode, Outcome, guard};
 
 use super::exec::{ExecBody, ExecHash};
@@ -17,14 +18,10 @@ use crate::transcript::{
 };
 use crate::{DecodeError, Digest};
 
-/// Number of the hostcall `call`.
-pub(super) const CALL: u64 = 23;
 /// Status word of a hostcall that was answered.
 const ANSWERED: u64 = 0;
 /// Integer arguments of `call`, which precede its buffers in a request, 8 bytes each.
 const ARGUMENTS: usize = 7;
-/// Bytes before the output in what `call` writes: fuel, outcome class, outcome detail.
-const HEADER_BYTES: usize = 16;
 
 /// A run that another run started by `call`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +36,8 @@ pub struct Nested<'a> {
 
 impl Nested<'_> {
     /// Returns how many runs these are, with those inside.
-    pub(crate) fn count(&self) -> u64 {
+    #[must_use]
+    pub fn count(&self) -> u64 {
         self.nested.iter().map(Self::count).sum::<u64>().saturating_add(1)
     }
 }
@@ -189,7 +187,8 @@ impl Budget {
 }
 
 fn answered(entries: &Entries) -> impl Iterator<Item = (usize, Entry<'_>)> {
-    let is_answered = |entry: &Entry<'_>| entry.hostcall == CALL && entry.status == ANSWERED;
+    let is_answered =
+        |entry: &Entry<'_>| entry.hostcall == u64::from(CALL) && entry.status == ANSWERED;
     entries.iter().enumerate().filter(move |(_, entry)| is_answered(entry))
 }
 
@@ -266,7 +265,7 @@ impl<'a> Call<'a> {
         let named = entry.request.get(8 * ARGUMENTS..entry.request.len() - input.len())?;
         let (package, name) = named.split_at_checked(32)?;
         let (result, written) = (word(entry.response)?, entry.response.get(16..)?);
-        let (header, output) = written.split_at_checked(HEADER_BYTES)?;
+        let (header, output) = written.split_at_checked(CALL_HEADER_BYTES)?;
         let half = |at: usize| {
             let bytes = header.get(at..at + 4)?.try_into().ok()?;
             Some(u64::from(u32::from_le_bytes(bytes)))
@@ -275,7 +274,7 @@ impl<'a> Call<'a> {
             package,
             entry: name,
             input,
-            length: result.checked_sub(HEADER_BYTES as u64)?,
+            length: result.checked_sub(CALL_HEADER_BYTES as u64)?,
             fuel: word(header)?,
             outcome: Outcome::from_parts(half(8)?, half(12)?)?,
             output,

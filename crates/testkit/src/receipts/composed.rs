@@ -14,7 +14,7 @@ use kapsule_format::receipt::{
     Bundle, Encryptor, Evidence, Extras, Issue, NestedEvidence, Receipt, call_input, exec_body,
     issue,
 };
-use kapsule_format::transcript::{empty_storage_root, input_commitment};
+use kapsule_format::transcript::input_commitment;
 use kapsule_format::verify;
 use kapsule_meter::{MeteredModule, Profile};
 
@@ -191,7 +191,7 @@ pub fn repeats_composed(bytes: &[u8], backend: Backend) -> Result<bool, DecodeEr
         blobs.find(claim.exec.input.size, opens).map(<[u8]>::to_vec)
     };
     let input = find(&own).or_else(|| find(&inside)).unwrap_or_default();
-    let runs = recorded(&nested);
+    let runs = Recorded::all(&nested);
     let options = ReplayOptions {
         input: Some(&input),
         states: true,
@@ -205,17 +205,4 @@ pub fn repeats_composed(bytes: &[u8], backend: Backend) -> Result<bool, DecodeEr
     let (None, Some(run)) = (replayed.difference, replayed.run) else { return Ok(false) };
     let found = exec_body(&outer, &evidence(&input, &run, &callees), salt_seed.as_ref());
     Ok(found.hash() == claim.exec.hash())
-}
-
-fn recorded<'a>(nested: &'a [kapsule_format::receipt::Nested<'_>]) -> Vec<Recorded<'a>> {
-    let one = |one: &'a kapsule_format::receipt::Nested<'_>| {
-        let after = one.exec.storage_after;
-        Recorded {
-            entries: &one.entries,
-            storage_before: one.exec.storage_before,
-            storage_root: (after != empty_storage_root()).then_some(after),
-            nested: recorded(&one.nested),
-        }
-    };
-    nested.iter().map(one).collect()
 }
