@@ -405,8 +405,13 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// Returns a dispatcher for the same run again, with what this one recorded as its answers.
+    ///
+    /// The runs inside it are not run again: with each level doing that for the ones below, it
+    /// would take 2^32 runs.
     pub(crate) fn again(&self) -> Dispatcher<'_> {
-        Dispatcher::new(self.setting, Answers::Recorded(&self.record.entries))
+        let nesting = Nesting { recorded: None, ..self.setting.nesting };
+        let setting = Setting { nesting, ..self.setting };
+        Dispatcher::new(setting, Answers::Recorded(&self.record.entries))
     }
 
     /// Returns the deadline, to be looked at while the dispatcher is lent to a guest.

@@ -4,7 +4,7 @@ mod answers;
 mod limits;
 mod replays;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -34,6 +34,8 @@ const BUFFER: u32 = 4_096;
 struct Library {
     packages: BTreeMap<PackageId, (Verified<Package>, MeteredModule)>,
     compiled: RefCell<BTreeMap<(PackageId, Backend), Arc<Callee>>>,
+    /// How often a package was asked for.
+    asked: Cell<usize>,
 }
 
 impl Library {
@@ -53,6 +55,7 @@ impl Library {
 
 impl Callees for Library {
     fn callee(&self, id: &PackageId, backend: Backend) -> Result<Option<Arc<Callee>>, HostError> {
+        self.asked.set(self.asked.get() + 1);
         let Some((package, module)) = self.packages.get(id) else { return Ok(None) };
         let mut compiled = self.compiled.borrow_mut();
         if let Some(callee) = compiled.get(&(*id, backend)) {

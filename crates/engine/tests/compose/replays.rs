@@ -37,6 +37,31 @@ fn an_output_beyond_what_any_callee_may_write_is_a_lie() {
     assert_eq!(world.check_lie(claim(101)), (Some(0), Field::Response));
 }
 
+#[test]
+fn a_failed_access_runs_nothing_inside_the_run_again() {
+    // The memory limit of the outermost run has room for so many.
+    const LEVELS: usize = 3;
+    let trapping = "(i32.load (i32.const -1))";
+    let mut library = Library::default();
+    let mut id = library.add(&with_body(&[], trapping), "", &[]);
+    // Each calls the next, and then reads outside of its memory.
+    let caller = |id| call(id, "", 64).replace("(local.get $n)", trapping);
+    for _ in 1..LEVELS {
+        id = library.add(&caller(id), "grants = [\"compose\"]", &[id]);
+    }
+    let world = World::new(caller(id), &[id], library);
+    let run = world.run();
+    assert_eq!(run.outcome, Outcome::Trapped(Trap::MemoryOutOfBounds));
+    let nested = recorded(&run);
+    for backend in Backend::ALL {
+        world.library.asked.set(0);
+        assert_eq!(world.whole_replay(*backend, &run, &nested).difference, None);
+        assert_eq!(world.library.asked.take(), LEVELS, "{backend}");
+        world.try_run(*backend, &mut host()).expect("a run that traps");
+        assert_eq!(world.library.asked.take(), LEVELS, "{backend}");
+    }
+}
+
 /// Calls a package that asks its host for the time, twice.
 fn clock() -> World {
     let body =
