@@ -1,19 +1,25 @@
 //! `guards`: switches every guard off in turn and expects a failing test.
 //!
 //! A guard that no test notices is not a guard.
-//! First the tests of the crate that holds the guard are asked, then those of the crates above it.
+//! First every test runs alone with every guard on, which tells where each guard refuses something:
+//! only those tests can notice that it is off, and they are asked one by one, the quickest first.
+//! The tests of the crate that holds the guard come before those of the crates above it.
 
 mod binaries;
 pub(crate) mod scan;
 mod trial;
+mod watch;
+mod workers;
 
 use crate::failure::{Failure, Finding};
+use crate::process;
 use crate::tree::Tree;
 use crate::ui;
-use binaries::{Binary, Selection};
+use binaries::Selection;
 use scan::Guard;
 use std::collections::{BTreeMap, BTreeSet};
 use trial::{Tried, Verdict};
+use watch::Test;
 
 /// Crates above the others, whose tests are asked about a guard that survived its own crate.
 const DEPENDANTS: &[&str] = &["engine", "testkit", "cli"];
@@ -99,16 +105,17 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     };
     let mut own = binaries::build(tree, &selection)?;
     own.retain(|binary| tested.contains(&binary.owner));
-    let own = binaries::measure(own)?;
-    let own_tests = |guard: &Guard, binary: &Binary| tests_of(&guard.owner, &binary.owner);
+    let own = watch::all(own)?;
+    let own_tests = |guard: &Guard, test: &Test| tests_of(&guard.owner, &test.binary.owner);
     let tried = trial::all(guards, &own, own_tests, print)?;
     let tried = ask_dependants(tree, selection, tried)?;
     print_summary(&tried);
     if options.report {
         let path = tree.path(REPORT);
-        std::fs::write(&path, report(&tried)).map_err(Failure::io(&path))?;
+        let commit = process::commit(tree)?;
+        std::fs::write(&path, report(&commit, &tried)).map_err(Failure::io(&path))?;
     }
-    let survivors = tried.iter().filter(|(_, verdict)| *verdict == Verdict::Survived);
+    let survivors = tried.iter().filter(|(_, verdict)| verdict.survived());
     Failure::from_findings(survivors.map(|(guard, _)| survivor(guard)).collect())
 }
 
@@ -130,7 +137,7 @@ fn ask_dependants(
     tried: Vec<Tried>,
 ) -> Result<Vec<Tried>, Failure> {
     let (survived, mut caught): (Vec<Tried>, Vec<Tried>) =
-        tried.into_iter().partition(|(_, verdict)| *verdict == Verdict::Survived);
+        tried.into_iter().partition(|(_, verdict)| verdict.survived());
     if survived.is_empty() {
         return Ok(caught);
     }
@@ -144,9 +151,9 @@ fn ask_dependants(
     };
     let mut above = binaries::build(tree, &selection)?;
     above.retain(|binary| DEPENDANTS.contains(&binary.owner.as_str()));
-    let above = binaries::measure(above)?;
+    let above = watch::all(above)?;
     let guards = survived.into_iter().map(|(guard, _)| guard).collect();
-    let other_tests = |guard: &Guard, binary: &Binary| !tests_of(&guard.owner, &binary.owner);
+    let other_tests = |guard: &Guard, test: &Test| !tests_of(&guard.owner, &test.binary.owner);
     caught.extend(trial::all(guards, &above, other_tests, print)?);
     caught.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(caught)
@@ -156,8 +163,10 @@ fn ask_dependants(
 fn print((guard, verdict): &Tried) {
     match verdict {
         Verdict::Caught(by) => ui::line(&format!("  {} caught by {by}", guard.name)),
-        Verdict::Survived => {
-            ui::line(&format!("  {} SURVIVED ({}:{})", guard.name, guard.path, guard.line));
+        Verdict::Survived { refusing } => {
+            let place = format!("{}:{}", guard.path, guard.line);
+            let text = format!("  {} SURVIVED, refusing in {refusing} tests ({place})", guard.name);
+            ui::line(&text);
         }
     }
 }
@@ -166,7 +175,7 @@ fn print((guard, verdict): &Tried) {
 fn totals(tried: &[Tried]) -> Vec<Vec<String>> {
     let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for (guard, verdict) in tried {
-        let survived = usize::from(*verdict == Verdict::Survived);
+        let survived = usize::from(verdict.survived());
         for name in [guard.owner.as_str(), "~ all"] {
             let (guards, survivors) = counts.entry(name).or_default();
             *guards += 1;
@@ -187,10 +196,11 @@ fn print_summary(tried: &[Tried]) {
 }
 
 /// Returns the text of the report.
-fn report(tried: &[Tried]) -> String {
-    let mut text = String::from(
+fn report(commit: &str, tried: &[Tried]) -> String {
+    let mut text = format!(
         "# Guards\n\n\
          Written by `cargo xtask guards --report`; do not edit.\n\
+         Commit: {commit}.\n\n\
          Every guard was switched off alone, and the table names the first test that noticed.\n\n\
          | Crate | Guards | Survivors |\n|---|---|---|\n",
     );
@@ -201,7 +211,7 @@ fn report(tried: &[Tried]) -> String {
     for (guard, verdict) in tried {
         let by = match verdict {
             Verdict::Caught(by) => by.as_str(),
-            Verdict::Survived => "**nothing**",
+            Verdict::Survived { .. } => "**nothing**",
         };
         text.push_str(&format!("| `{}` | `{}` | {by} |\n", guard.name, guard.path));
     }
@@ -249,9 +259,10 @@ mod tests {
     fn the_report_names_survivors() {
         let tried = [
             (guard("a.b.c", "a"), Verdict::Caught("a/main: t".into())),
-            (guard("b.b.c", "b"), Verdict::Survived),
+            (guard("b.b.c", "b"), Verdict::Survived { refusing: 2 }),
         ];
-        let text = report(&tried);
+        let text = report("0a1b", &tried);
+        assert!(text.contains("Commit: 0a1b.\n"), "{text}");
         assert!(text.contains("| a | 1 | 0 |\n| b | 1 | 1 |\n| all | 2 | 1 |\n"), "{text}");
         assert!(text.contains("| `b.b.c` | `b.rs` | **nothing** |\n"), "{text}");
         let finding = survivor(&tried[1].0).to_string();

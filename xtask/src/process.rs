@@ -50,6 +50,12 @@ pub(crate) fn built(tree: &Tree, name: &str) -> Result<PathBuf, Failure> {
     found.ok_or_else(|| Failure::shape(name, "the build names no such executable"))
 }
 
+/// Returns the commit of the work tree, in hex.
+pub(crate) fn commit(tree: &Tree) -> Result<String, Failure> {
+    let line = capture(command(tree, "git").args(["rev-parse", "HEAD"]))?;
+    Ok(line.trim().to_owned())
+}
+
 /// Runs the program with our output and fails if it fails.
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     let line = line_of(command);

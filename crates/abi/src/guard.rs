@@ -7,6 +7,8 @@
 /// Tells whether `$violated` holds and the guard named `$name` is enforced.
 ///
 /// Names are `crate.area.rule`, unique in the repository.
+/// The name is looked at only where `$violated` holds, so a run in which that never happens is the
+/// same with the guard off.
 ///
 /// # Examples
 /// ```
@@ -29,11 +31,50 @@ pub const fn enforced(_name: &str) -> bool {
     true
 }
 
-/// Returns whether the guard `name` is enforced: unless `KAPSULE_GUARD_OFF` names it.
 #[cfg(feature = "guard-switch")]
-#[must_use]
-pub fn enforced(name: &str) -> bool {
-    use std::sync::OnceLock;
-    static OFF: OnceLock<Option<std::string::String>> = OnceLock::new();
-    OFF.get_or_init(|| std::env::var("KAPSULE_GUARD_OFF").ok()).as_deref() != Some(name)
+pub use switch::enforced;
+
+/// What a test build does: it asks two variables of the environment.
+#[cfg(feature = "guard-switch")]
+mod switch {
+    use std::collections::BTreeSet;
+    use std::env;
+    use std::fs::OpenOptions;
+    use std::io::Write as _;
+    use std::path::PathBuf;
+    use std::string::String;
+    use std::sync::{LazyLock, Mutex, PoisonError};
+
+    /// The guard to switch off.
+    static OFF: LazyLock<Option<String>> = LazyLock::new(|| env::var("KAPSULE_GUARD_OFF").ok());
+
+    /// The file to which the names of the guards that refused something are appended.
+    static TRACE: LazyLock<Option<PathBuf>> =
+        LazyLock::new(|| env::var_os("KAPSULE_GUARD_TRACE").map(PathBuf::from));
+
+    /// Returns whether the guard `name` is enforced: unless `KAPSULE_GUARD_OFF` names it.
+    ///
+    /// # Panics
+    /// If the file that `KAPSULE_GUARD_TRACE` names cannot be written: a name that is missing there
+    /// would make a guard look like one that no test needs.
+    #[must_use]
+    pub fn enforced(name: &'static str) -> bool {
+        if let Some(path) = &*TRACE {
+            trace(path, name);
+        }
+        OFF.as_deref() != Some(name)
+    }
+
+    /// Appends `name` to the file at `path`, once for each process.
+    fn trace(path: &PathBuf, name: &'static str) {
+        static SEEN: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+        let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.insert(name) {
+            let file = OpenOptions::new().create(true).append(true).open(path);
+            // One call of the system, so that lines of several processes do not mix.
+            let written =
+                file.and_then(|mut file| file.write_all(std::format!("{name}\n").as_bytes()));
+            written.expect("the trace of guards can be written");
+        }
+    }
 }

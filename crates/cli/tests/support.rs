@@ -224,9 +224,10 @@ impl Bench {
             .env("COLUMNS", "100")
             .stdin(Stdio::null());
         // Lets a run with one guard switched off reach the command.
-        if let Some(off) = std::env::var_os("KAPSULE_GUARD_OFF") {
-            command.env("KAPSULE_GUARD_OFF", off);
-        }
+        let settings = std::env::vars_os();
+        command.envs(
+            settings.filter(|(name, _)| name.to_string_lossy().starts_with("KAPSULE_GUARD_")),
+        );
         command
     }
 

@@ -4,26 +4,18 @@ use crate::failure::Failure;
 use crate::process;
 use crate::toml_file;
 use crate::tree::Tree;
-use crate::ui;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
-
-/// Variable that names the guard to switch off.
-pub(crate) const GUARD_OFF: &str = "KAPSULE_GUARD_OFF";
-
-/// Longest time that one test binary may take with every guard on.
-const BASELINE_LIMIT: Duration = Duration::from_secs(900);
-/// Shortest limit for a binary with a guard off.
-const TRIAL_LIMIT_MIN: Duration = Duration::from_secs(30);
 
 /// Settings of the test binaries: small samples, and no file is written into the tree when a test
 /// fails as it should.
 const SETTINGS: &[(&str, &str)] = &[
     ("KAPSULE_SOAK_MODULES", "50"),
     ("PROPTEST_CASES", "64"),
+    // Or a guard that refuses something in one run might not in the next.
+    ("PROPTEST_RNG_SEED", "1"),
     ("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1"),
     ("INSTA_UPDATE", "no"),
     ("INSTA_FORCE_PASS", "0"),
@@ -38,8 +30,6 @@ pub(crate) struct Binary {
     name: String,
     executable: PathBuf,
     directory: PathBuf,
-    /// How long it took with every guard on.
-    baseline: Duration,
 }
 
 impl Binary {
@@ -48,17 +38,24 @@ impl Binary {
         format!("{}/{}", self.owner, self.name)
     }
 
-    /// Returns how long a run with a guard off may take before it is stopped.
-    pub(crate) fn limit(&self) -> Duration {
-        TRIAL_LIMIT_MIN.max(self.baseline.saturating_mul(4))
+    /// Returns the names of its tests.
+    pub(crate) fn tests(&self) -> Result<Vec<String>, Failure> {
+        let list = process::capture(self.command().args(["--list", "--format", "terse"]))?;
+        Ok(list.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
     }
 
-    /// Returns the command that runs all its tests, as `cargo test` would.
-    pub(crate) fn command(&self) -> Command {
+    /// Returns the command that runs one of its tests alone.
+    pub(crate) fn test(&self, name: &str) -> Command {
+        let mut command = self.command();
+        command.args(["--exact", name]);
+        command
+    }
+
+    /// Returns the command that runs it as `cargo test` would.
+    fn command(&self) -> Command {
         let mut command = Command::new(&self.executable);
         command.current_dir(&self.directory).stdin(Stdio::null());
-        command.env("CARGO_MANIFEST_DIR", &self.directory).env_remove(GUARD_OFF);
-        command.envs(SETTINGS.iter().copied());
+        command.env("CARGO_MANIFEST_DIR", &self.directory).envs(SETTINGS.iter().copied());
         command
     }
 }
@@ -122,30 +119,7 @@ fn decode(line: &str) -> Option<Binary> {
         name: message["target"]["name"].as_str()?.to_owned(),
         executable: PathBuf::from(message["executable"].as_str()?),
         directory,
-        baseline: Duration::ZERO,
     })
-}
-
-/// Runs each binary with every guard on, notes its time, and sorts the fastest first.
-///
-/// # Errors
-/// If a test fails, since then a failure with a guard off would say nothing.
-pub(crate) fn measure(mut binaries: Vec<Binary>) -> Result<Vec<Binary>, Failure> {
-    for binary in &mut binaries {
-        let finished = process::limited(&mut binary.command(), BASELINE_LIMIT, |_| false)?;
-        if !finished.succeeded() {
-            ui::line(&finished.stdout);
-            return Err(Failure::shape(binary.label(), "fails with every guard on"));
-        }
-        binary.baseline = finished.elapsed;
-        ui::line(&format!(
-            "{}: passes with every guard on, {:.1?}",
-            binary.label(),
-            finished.elapsed
-        ));
-    }
-    binaries.sort_by_key(|binary| binary.baseline);
-    Ok(binaries)
 }
 
 #[cfg(test)]
@@ -167,17 +141,5 @@ mod tests {
         assert!(decode(&line(false, "\"/t/kapsule\"")).is_none());
         assert!(decode(&line(true, "null")).is_none());
         assert!(decode("not a message").is_none());
-    }
-
-    #[test]
-    fn the_limit_follows_the_time_with_every_guard_on() {
-        let mut binary = decode(
-            r#"{"reason": "compiler-artifact", "manifest_path": "/a/Cargo.toml",
-            "target": {"name": "x"}, "profile": {"test": true}, "executable": "/x"}"#,
-        )
-        .unwrap();
-        assert_eq!(binary.limit(), TRIAL_LIMIT_MIN);
-        binary.baseline = Duration::from_secs(60);
-        assert_eq!(binary.limit(), Duration::from_secs(240));
     }
 }
