@@ -18,12 +18,6 @@ use std::process::Command;
 use std::time::Instant;
 use tests_line::TestCounts;
 
-/// One in this many guards is switched off; which ones follows from the commit.
-///
-/// Chosen: some fifty guards, for which a run takes about seven minutes; `guards --report` tries
-/// all.
-const GUARD_SLICES: usize = 12;
-
 /// What the steps hand on.
 #[derive(Default)]
 struct State {
@@ -53,7 +47,7 @@ const STEPS: &[Step] = &[
     ("sdk", |tree, _| sdk::run(tree, &[])),
     ("verifier", |tree, _| verifier::run(tree, &[])),
     ("examples", |tree, _| examples::run(tree, &[])),
-    ("guards", |tree, _| some_guards(tree)),
+    ("guards", |tree, _| guards::run(tree, &[])),
 ];
 
 /// Runs every step and stops at the first that fails.
@@ -176,30 +170,9 @@ fn docs(tree: &Tree) -> Result<(), Failure> {
     process::run(process::cargo(tree, &args).env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
-/// Switches some guards off, other ones for other commits.
-fn some_guards(tree: &Tree) -> Result<(), Failure> {
-    let commit = process::commit(tree)?;
-    let slice = format!("{}/{GUARD_SLICES}", slice_of(&commit));
-    ui::line(&format!("slice {slice}, chosen by the commit"));
-    guards::run(tree, &["--slice".to_owned(), slice])
-}
-
-/// Returns the slice, counted from 1, for a commit in hex.
-fn slice_of(commit: &str) -> usize {
-    let digits = commit.get(..4).unwrap_or_default();
-    usize::from_str_radix(digits, 16).unwrap_or(0) % GUARD_SLICES + 1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_slice_follows_the_commit_and_is_in_range() {
-        assert_eq!(slice_of("0000aaaa"), 1);
-        assert_eq!(slice_of("000baaaa"), 12);
-        assert_eq!(slice_of(""), 1);
-    }
 
     #[test]
     fn changes_are_noticed() {

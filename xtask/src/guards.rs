@@ -35,8 +35,6 @@ const REPORT: &str = "docs/reports/guards.md";
 struct Options {
     /// Only the guards of this crate.
     owner: Option<String>,
-    /// Only every n-th guard: (index from 1, number of slices).
-    slice: Option<(usize, usize)>,
     /// Whether to write the report.
     report: bool,
 }
@@ -53,37 +51,23 @@ impl Options {
                     let name = value()?;
                     options.owner = Some(name.strip_prefix("kapsule-").unwrap_or(name).to_owned());
                 }
-                "--slice" => options.slice = Some(decode_slice(value()?)?),
                 "--report" => options.report = true,
                 other => {
-                    let text = format!("guards: `{other}`, allowed: --crate, --slice, --report");
+                    let text = format!("guards: `{other}`, allowed: --crate, --report");
                     return Err(Failure::Usage(text));
                 }
             }
         }
-        if options.report && options.slice.is_some() {
-            return Err(Failure::Usage("guards: a report of a slice would mislead".into()));
+        if options.report && options.owner.is_some() {
+            return Err(Failure::Usage("guards: a report of one crate would mislead".into()));
         }
         Ok(options)
     }
 
     /// Keeps the guards that were asked for.
     fn select(&self, guards: Vec<Guard>) -> Vec<Guard> {
-        let (index, slices) = self.slice.unwrap_or((1, 1));
-        let chosen =
-            guards.into_iter().filter(|guard| self.owner.iter().all(|name| *name == guard.owner));
-        chosen.skip(index - 1).step_by(slices).collect()
-    }
-}
-
-/// Decodes `I/N` with `1 <= I <= N`.
-fn decode_slice(text: &str) -> Result<(usize, usize), Failure> {
-    let numbers = text.split_once('/').and_then(|(index, slices)| {
-        Some((index.parse::<usize>().ok()?, slices.parse::<usize>().ok()?))
-    });
-    match numbers {
-        Some((index, slices)) if (1..=slices).contains(&index) => Ok((index, slices)),
-        _ => Err(Failure::Usage(format!("slice `{text}`, allowed: I/N with 1 <= I <= N"))),
+        let chosen = |guard: &Guard| self.owner.iter().all(|name| *name == guard.owner);
+        guards.into_iter().filter(chosen).collect()
     }
 }
 
@@ -105,10 +89,10 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     };
     let mut own = binaries::build(tree, &selection)?;
     own.retain(|binary| tested.contains(&binary.owner));
-    let own = watch::all(own)?;
+    let tests = watch::all(own)?;
     let own_tests = |guard: &Guard, test: &Test| tests_of(&guard.owner, &test.binary.owner);
-    let tried = trial::all(guards, &own, own_tests, print)?;
-    let tried = ask_dependants(tree, selection, tried)?;
+    let tried = trial::all(guards, &tests, own_tests, print)?;
+    let tried = ask_dependants(tree, selection, tests, tried)?;
     print_summary(&tried);
     if options.report {
         let path = tree.path(REPORT);
@@ -130,10 +114,11 @@ fn survivor(guard: &Guard) -> Finding {
     Finding::new(&guard.path, guard.line, text)
 }
 
-/// Tries the survivors again with the tests of the crates above.
+/// Tries the survivors again with the tests of the crates above, some of which were watched.
 fn ask_dependants(
     tree: &Tree,
     selection: Selection,
+    mut tests: Vec<Test>,
     tried: Vec<Tried>,
 ) -> Result<Vec<Tried>, Failure> {
     let (survived, mut caught): (Vec<Tried>, Vec<Tried>) =
@@ -150,11 +135,15 @@ fn ask_dependants(
         }
     };
     let mut above = binaries::build(tree, &selection)?;
-    above.retain(|binary| DEPENDANTS.contains(&binary.owner.as_str()));
-    let above = watch::all(above)?;
+    let is_above = |owner: &str| DEPENDANTS.contains(&owner);
+    above.retain(|binary| is_above(&binary.owner));
+    above.retain(|binary| tests.iter().all(|test| test.binary != *binary));
+    tests.extend(watch::all(above)?);
     let guards = survived.into_iter().map(|(guard, _)| guard).collect();
-    let other_tests = |guard: &Guard, test: &Test| !tests_of(&guard.owner, &test.binary.owner);
-    caught.extend(trial::all(guards, &above, other_tests, print)?);
+    let other_tests = |guard: &Guard, test: &Test| {
+        is_above(&test.binary.owner) && !tests_of(&guard.owner, &test.binary.owner)
+    };
+    caught.extend(trial::all(guards, &tests, other_tests, print)?);
     caught.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(caught)
 }
@@ -232,27 +221,19 @@ mod tests {
 
     #[test]
     fn options_are_decoded() {
-        let options = Options::decode(&words("--crate kapsule-format --slice 2/3")).unwrap();
-        assert_eq!((options.owner.as_deref(), options.slice), (Some("format"), Some((2, 3))));
-        let bad =
-            ["--crate", "--slice 0/3", "--slice 4/3", "--slice x", "--x", "--report --slice 1/2"];
-        for line in bad {
+        let options = Options::decode(&words("--crate kapsule-format")).unwrap();
+        assert_eq!((options.owner.as_deref(), options.report), (Some("format"), false));
+        for line in ["--crate", "--x", "--report --crate format"] {
             assert!(matches!(Options::decode(&words(line)), Err(Failure::Usage(_))), "{line}");
         }
     }
 
     #[test]
-    fn the_slices_together_are_every_guard_once() {
-        let all: Vec<Guard> = (0..7).map(|n| guard(&format!("a.b.{n}"), "a")).collect();
-        let mut seen = Vec::new();
-        for index in 1..=3 {
-            let options = Options { slice: Some((index, 3)), ..Options::default() };
-            seen.extend(options.select(all.clone()));
-        }
-        seen.sort();
-        assert_eq!(seen, all);
-        let options = Options { owner: Some("b".into()), ..Options::default() };
-        assert!(options.select(all).is_empty());
+    fn the_guards_of_one_crate_are_selected() {
+        let all = [guard("a.b.c", "a"), guard("b.b.c", "b")];
+        let select = |line| Options::decode(&words(line)).unwrap().select(all.to_vec());
+        assert_eq!(select("--crate b"), all[1..]);
+        assert_eq!(select(""), all);
     }
 
     #[test]

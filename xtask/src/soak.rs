@@ -171,7 +171,7 @@ fn trace(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     let tests = ["test", "--release", "--locked", "--package", "kapsule-testkit", "--test", "main"];
     let mut command = process::cargo(tree, &tests);
     command.args(["--", "suite::calls_inside"]);
-    command.env("KAPSULE_SOAK_COMMIT", commit(tree)?);
+    command.env("KAPSULE_SOAK_COMMIT", process::commit(tree)?);
     process::run(command.env("KAPSULE_SOAK_SUITE", tree.path(SUITE_REPORT)))
 }
 
@@ -209,14 +209,8 @@ fn rounds(
     for (setting, value) in [("KAPSULE_SOAK_ROUNDS", &args[1]), ("KAPSULE_SOAK_SEED", &args[3])] {
         command.env(setting, value);
     }
-    command.env("KAPSULE_SOAK_COMMIT", commit(tree)?);
+    command.env("KAPSULE_SOAK_COMMIT", process::commit(tree)?);
     process::run(command.env("KAPSULE_SOAK_REPORT", tree.path(report)))
-}
-
-/// Returns the hash of the commit that reports name.
-fn commit(tree: &Tree) -> Result<String, Failure> {
-    let text = process::capture(process::command(tree, "git").args(["rev-parse", "HEAD"]))?;
-    Ok(text.trim().to_owned())
 }
 
 /// Calls the program of the long runs and has it write a report.
@@ -224,7 +218,7 @@ fn reported(tree: &Tree, name: &str, args: &[String], report: &str) -> Result<()
     let soak = process::built(tree, "soak")?;
     let mut command = process::command(tree, &soak.display().to_string());
     command.arg(name).args(args);
-    process::run(command.args(["--commit", &commit(tree)?, "--report", report]))
+    process::run(command.args(["--commit", &process::commit(tree)?, "--report", report]))
 }
 
 /// Runs every fuzz target; what it finds new stays outside the tree until someone commits it.

@@ -1,10 +1,14 @@
 //! Receipts of runs that call other packages, and receipts whose audit bundle only some can read.
 
 use std::fs;
+use std::path::Path;
 
 use kapsule_format::container::{Container, Kind, Writer};
 
 use crate::support::{Bench, CLOCK, NONCE, claim, result};
+
+/// Receipts that no verifier may accept.
+const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/vectors/receipt/reject");
 
 /// A directory in which `outer.mod` calls `caller.mod`, which calls `clock.mod`, which asks for the
 /// time, and the beginning of a call that issues a receipt of that.
@@ -180,4 +184,17 @@ fn what_cannot_be_meant_is_refused_before_the_run() {
     }
     let ended = bench.run(&[&run[..], &["--salt", "--promise-proof"]].concat());
     assert_eq!(ended.code, 2, "{}", ended.stderr);
+}
+
+#[test]
+fn a_run_of_which_records_are_absent_is_not_repeated() {
+    let bench = Bench::new();
+    for (vector, lacks) in [
+        ("nested-absent", "the bundle lacks the runs inside the run"),
+        ("salt-absent", "the bundle lacks the salt seed"),
+    ] {
+        let file = format!("{vector}.bin");
+        fs::copy(Path::new(VECTORS).join(&file), bench.path(&file)).unwrap();
+        bench.fails(&["replay", &file, "--insecure-dev"], 13, "E205_BUNDLE_ABSENT", lacks);
+    }
 }

@@ -10,7 +10,7 @@ use kapsule_store::{Damage, Opening, Place, Store};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::support::{filled, log_key, open, try_open, vkey};
+use crate::support::{filled, log_key, open, refuse, try_open, vkey};
 
 /// Edits a filled store with plain SQLite, triggers out of the way, and returns what is found.
 fn edited(sql: &str) -> (TempDir, Vec<Damage>) {
@@ -308,6 +308,18 @@ fn a_store_whose_end_was_edited_is_not_opened() {
         let error = try_open(folder.path()).unwrap_err();
         assert_eq!(error.code(), code, "{sql}: {error}");
     }
+}
+
+#[test]
+fn the_last_leaf_is_looked_at_where_the_root_is_made_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = filled(folder.path());
+    // Of an even number of leaves the tree's right edge has none.
+    refuse(&mut store, b"one more");
+    drop(store);
+    edit(folder.path(), "UPDATE node SET hash = zeroblob(32) WHERE level = 0 AND pos = 13");
+    let error = try_open(folder.path()).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::LogChainBroken, "{error}");
 }
 
 #[test]

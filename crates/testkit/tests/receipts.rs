@@ -1,5 +1,6 @@
 //! Forged receipts: none is taken for the run that it claims, and none breaks the verifier.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
@@ -7,9 +8,10 @@ use kapsule_abi::ErrorCode;
 use kapsule_engine::Backend;
 use kapsule_format::container::{Container, Kind, Writer};
 use kapsule_format::key::{Identity, SecretKey, Suite};
+use kapsule_format::limits::RECORDED_RUNS_MAX;
 use kapsule_format::receipt::{
-    Bundle, BundleRef, Checkpoint, CheckpointKind, Claim, Receipt, read_checkpoints,
-    root as checkpoint_root, trace_spec_hash, write_checkpoints,
+    Bundle, BundleRef, Checkpoint, CheckpointKind, Claim, Nested, Receipt, read_checkpoints,
+    root as checkpoint_root, trace_spec_hash, write_checkpoints, write_nested,
 };
 use kapsule_format::transcript::{
     Entries, Entry, ZERO_HEAD, next_head, output_commitment, root, write_entries,
@@ -103,6 +105,19 @@ fn bundle_of(run_id: &[u8; 16], files: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut writer = Writer::new(Kind::Bundle, cbor::encode(&index));
     files.iter().for_each(|(name, bytes)| writer.push(*name, bytes.clone()));
     writer.finish().unwrap()
+}
+
+#[test]
+fn no_more_runs_inside_a_run_are_written_than_may_be_read() {
+    let bytes = Composed::new(Backend::Wasmi, false, None).bytes;
+    let receipt = Receipt::decode(&bytes).unwrap();
+    let bundle = Bundle::decode(receipt.bundle().unwrap()).unwrap();
+    let recorded = bundle.nested(&receipt.claim().exec).unwrap().unwrap();
+    let leaf = Nested { entries: Cow::default(), nested: Vec::new(), ..recorded[0].clone() };
+    let mut runs = vec![leaf; usize::try_from(RECORDED_RUNS_MAX).unwrap()];
+    assert!(write_nested(&runs).is_ok());
+    runs.push(runs[0].clone());
+    assert_eq!(write_nested(&runs).unwrap_err().code, ErrorCode::LimitExceeded);
 }
 
 #[test]

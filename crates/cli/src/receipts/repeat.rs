@@ -142,20 +142,19 @@ impl Recording {
         bundle: &Bundle<'_>,
     ) -> Result<Self, Failure> {
         let claim = receipt.claim();
-        let read = || {
-            let (salt_seed, nested) = (bundle.salt_seed()?, bundle.nested(&claim.exec)?);
-            Ok((claim.transcript(bundle)?, nested, salt_seed))
-        };
-        let read = read().map_err(|error| unreadable(name, &error))?;
-        let (Some(transcript), nested, salt_seed) = read else {
-            return Err(absent(name, "the bundle lacks policy or transcript"));
-        };
-        if guard!("cli.repeat.nested", nested.is_none() && !claim.exec.nested.is_empty()) {
-            return Err(absent(name, "the bundle lacks the runs inside the run"));
-        }
+        let unreadable = |error: DecodeError| unreadable(name, &error);
+        // Without its salts nothing else that was salted can be read.
+        let salt_seed = bundle.salt_seed().map_err(unreadable)?;
         if guard!("cli.repeat.salt", salt_seed.is_none() && claim.exec.salt_commitment.is_some()) {
             return Err(absent(name, "the bundle lacks the salt seed"));
         }
+        let nested = bundle.nested(&claim.exec).map_err(unreadable)?;
+        if guard!("cli.repeat.nested", nested.is_none() && !claim.exec.nested.is_empty()) {
+            return Err(absent(name, "the bundle lacks the runs inside the run"));
+        }
+        let Some(transcript) = claim.transcript(bundle).map_err(unreadable)? else {
+            return Err(absent(name, "the bundle lacks policy or transcript"));
+        };
         Ok(Self { transcript, nested: nested.unwrap_or_default(), salt_seed })
     }
 

@@ -62,6 +62,24 @@ fn a_failed_access_runs_nothing_inside_the_run_again() {
     }
 }
 
+#[test]
+fn a_run_inside_a_run_that_leaves_a_key_has_a_storage() {
+    let body = "(call $kv_set (i32.const 1024) (i32.const 1) (i32.const 1024) (i32.const 1))";
+    let mut library = Library::default();
+    let policy = "grants = [\"storage\"]\n[limits]\nstorage = \"1KiB\"";
+    let id = library.add(&with_body(&["kv_set"], body), policy, &[]);
+    let world = World::new(call(id, "", 64), &[id], library);
+    let run = world.try_run(Backend::ALL[0], &mut host()).expect("a run that completes");
+    let honest = recorded(&run);
+    assert!(honest[0].storage_root.is_some());
+    let lie = [Recorded { storage_root: None, ..honest[0].clone() }];
+    for backend in Backend::ALL {
+        assert_eq!(world.whole_replay(*backend, &run, &honest).difference, None);
+        let found = world.whole_replay(*backend, &run, &lie).difference.expect("a lie was told");
+        assert_eq!((found.run, found.entry, found.field), (vec![0], None, Field::StorageRoot));
+    }
+}
+
 /// Calls a package that asks its host for the time, twice.
 fn clock() -> World {
     let body =

@@ -5,9 +5,9 @@ use kapsule_format::container::EntryRef;
 use kapsule_format::key::{SecretKey, Suite};
 use kapsule_format::package::CoreHash;
 use kapsule_format::policy::PolicyHash;
-use kapsule_format::receipt::{Anchor, BundleRef, Claim, Events, PublicOutput};
+use kapsule_format::receipt::{Anchor, BUNDLE, BundleRef, Claim, Events, PublicOutput};
 
-use super::super::{key, reissue};
+use super::super::{key, reissue, rewrite};
 use super::{Vector, claim, vector};
 
 /// A digest of nothing.
@@ -228,11 +228,23 @@ const DEPARTURES: [Forgery; 15] = [
 /// Makes every forged claim of the first sample.
 pub(super) fn all(base: &[u8]) -> Vec<Vector> {
     let made = CONTRADICTIONS.iter().chain(&DEPARTURES);
-    made.map(|(name, why, code, check, change)| {
+    let whole = made.map(|(name, why, code, check, change)| {
         let mut forged = claim(base);
         change(&mut forged);
         let bytes = reissue(base, &forged, &key());
         Vector { check: Some(check), ..vector("receipt", name, why, code, bytes) }
-    })
-    .collect()
+    });
+    whole.chain([fuel_without_bundle(base)]).collect()
+}
+
+/// Makes a claim of too much fuel whose transcript is not there to say the same.
+fn fuel_without_bundle(base: &[u8]) -> Vector {
+    let mut forged = claim(base);
+    forged.exec.fuel_used = forged.exec.fuel + 1;
+    forged.bundle = None;
+    let bytes = rewrite(base, forged.encode(), &[(BUNDLE, None)], "");
+    let bytes = reissue(&bytes, &forged, &key());
+    let why = "no run uses more than it is granted, whatever is recorded of it";
+    let vector = vector("receipt", "fuel-used-unrecorded", why, "E017_FACTS_CONFLICT", bytes);
+    Vector { check: Some("claim"), ..vector }
 }

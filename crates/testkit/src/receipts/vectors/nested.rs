@@ -7,6 +7,7 @@ use kapsule_format::Digest;
 use kapsule_format::cbor::{self, Value};
 use kapsule_format::container::{Container, EntryRef, Kind, Writer};
 use kapsule_format::hash::salt_commitment;
+use kapsule_format::limits::{NESTING_MAX, TRANSCRIPT_ENTRIES_MAX};
 use kapsule_format::package::PackageId;
 use kapsule_format::receipt::{
     BUNDLE, Bundle, BundleRef, Claim, NESTED, Nested, Receipt, SALT_SEED, write_nested,
@@ -32,10 +33,11 @@ type Forged = (&'static str, &'static str, &'static str, &'static str, fn(&mut F
 
 const COUNTED: &str = "E015_COUNTED_ROOT_MISMATCH";
 const CONFLICT: &str = "E017_FACTS_CONFLICT";
+const EXCEEDED: &str = "E004_LIMIT_EXCEEDED";
 const OPENS: &str = "E016_COMMITMENT_MISMATCH";
 
 /// Forgeries whose digests all agree, so that what contradicts is the content alone.
-const FORGED: [Forged; 16] = [
+const FORGED: [Forged; 18] = [
     ("nested-absent", "the runs are missed", "E202_BLOB_ABSENT", "transcript", |f| {
         f.files.remove(NESTED);
     }),
@@ -88,6 +90,28 @@ const FORGED: [Forged; 16] = [
     }),
     ("callee-salt", "a run is salted as its caller is", OPENS, "transcript", |f| {
         f.nested[0].exec.salt_commitment = Some(salt_commitment(&[1; 32]));
+    }),
+    ("nested-deep", "runs are inside each other to a fixed depth", EXCEEDED, "transcript", |f| {
+        let levels = 0..NESTING_MAX;
+        let outer = f.nested[0].clone();
+        f.nested[0] =
+            levels.fold(outer.clone(), |inner, _| Nested { nested: vec![inner], ..outer.clone() });
+        relist(&mut f.nested);
+        // Each level alone, since no more levels are written together than are read.
+        let mut written = Vec::new();
+        let mut level = f.nested.first();
+        while let Some(one) = level {
+            let alone = [Nested { nested: Vec::new(), ..one.clone() }];
+            written.extend(write_nested(&alone).expect("it is one"));
+            level = one.nested.first();
+        }
+        f.files.insert(NESTED.into(), written);
+    }),
+    ("nested-entries", "hostcalls have a limit over all runs", EXCEEDED, "transcript", |f| {
+        let written = write_nested(&f.nested[1..]).expect("they are few");
+        f.nested[0].exec.transcript.count = TRANSCRIPT_ENTRIES_MAX + 1;
+        let first = write_nested(&f.nested[..1]).expect("they are few");
+        f.files.insert(NESTED.into(), [first, written].concat());
     }),
     ("salt-unasked", "salts are those of the claim", CONFLICT, "bundle", |f| {
         f.files.insert(SALT_SEED.into(), vec![1; 32]);
@@ -149,9 +173,8 @@ impl Forgery {
     /// Writes the bundle and the receipt, signed by the issuer.
     fn finish(mut self, base: &[u8]) -> Vec<u8> {
         self.claim.exec.nested = relist(&mut self.nested);
-        let written = write_nested(&self.nested).expect("they are few");
         if let Some(bytes) = self.files.get_mut(NESTED).filter(|bytes| bytes.is_empty()) {
-            *bytes = written;
+            *bytes = write_nested(&self.nested).expect("they are few");
         }
         let entry = |(name, bytes): (&String, &Vec<u8>)| {
             let EntryRef { name, size, sha256 } = EntryRef::of(name, bytes);
