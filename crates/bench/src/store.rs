@@ -4,6 +4,7 @@
 //! same run, on the same cores and in turn with it.
 
 mod capsules;
+mod feed;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -56,6 +57,9 @@ pub(crate) fn measure(arguments: &[&str]) -> Result<Vec<String>, String> {
     };
     let all = || -> Result<Vec<String>, Anything> {
         let mut lines = acceptance(command.as_deref())?;
+        if let Some(command) = &command {
+            lines.extend(feed::measure(command)?);
+        }
         lines.extend(large(size)?);
         lines.extend(log()?);
         Ok(lines)
@@ -109,9 +113,10 @@ fn accept(store: &mut Store, files: &[Vec<u8>]) -> Result<(), StoreError> {
 
 /// Signatures alone, what a capsule costs beside them, and the whole command.
 fn acceptance(command: Option<&Path>) -> Result<Vec<String>, Anything> {
-    let Posts { files, identity } = Posts::new(CAPSULES)?;
+    let mut posts = Posts::new()?;
+    let (files, identity) = (posts.take(CAPSULES)?, posts.identity());
     let bytes = files.last().map_or(0, Vec::len);
-    let key = Identities::decode(&identity)?;
+    let key = Identities::decode(identity)?;
     let (_folder, mut store) = store()?;
     // In turn, so that a noisy machine blurs all alike.
     let [mut alone, mut opened, mut written] = [Duration::ZERO; 3];
@@ -140,7 +145,7 @@ fn acceptance(command: Option<&Path>) -> Result<Vec<String>, Anything> {
     if let Some(command) = command {
         // The signatures again, before and after, for the machine of the same minute.
         let before = each(&files, check);
-        let whole = ingest(command, &files, &identity)?;
+        let whole = ingest(command, &files, identity)?;
         let around = (before + each(&files, check)) / 2;
         let share = 100.0 * around.as_secs_f64() / whole.as_secs_f64();
         lines.push(format!(
@@ -216,7 +221,7 @@ fn large(size: u64) -> Result<Vec<String>, Anything> {
         Ok(())
     })?;
     Ok(vec![
-        format!("feed of {SHOWN} from {asked} posts: {}", readable(newest)),
+        format!("rows of the newest {SHOWN} of {asked} posts: {}", readable(newest)),
         format!("open a store of {size} capsules: {}", readable(opened)),
     ])
 }

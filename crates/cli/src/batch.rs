@@ -28,8 +28,10 @@ pub(crate) fn inputs(directory: &Path) -> Result<Vec<Input>, Failure> {
     };
     let mut inputs = Vec::new();
     for entry in fs::read_dir(directory).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if !fs::metadata(&path).map_err(unreadable)?.is_file() {
+        let entry = entry.map_err(unreadable)?;
+        let (path, kind) = (entry.path(), entry.file_type().map_err(unreadable)?);
+        // The listing knows what an entry is, but not what a link leads to.
+        if !kind.is_file() && !fs::metadata(&path).map_err(unreadable)?.is_file() {
             continue;
         }
         let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
@@ -63,10 +65,17 @@ pub(crate) fn prepare(directory: &Path) -> Result<(), Failure> {
     }
 }
 
+/// Results that one thread hands over together at most, so that short work does not wake the other
+/// side for each.
+const HANDED_MAX: usize = 16;
+
 /// Results of work on several threads, in order of their index.
 pub(crate) struct InOrder<T> {
-    receiver: mpsc::Receiver<(usize, T)>,
-    early: BTreeMap<usize, T>,
+    receiver: mpsc::Receiver<(usize, Vec<T>)>,
+    /// Results by the index of the first one, of which the ones before are not there yet.
+    early: BTreeMap<usize, Vec<T>>,
+    /// Results that come next.
+    ready: std::vec::IntoIter<T>,
     told: usize,
 }
 
@@ -76,12 +85,15 @@ impl<T> Iterator for InOrder<T> {
     /// Waits for the next result; `None` after the last one, and at the first gap after Ctrl-C.
     fn next(&mut self) -> Option<(usize, T)> {
         loop {
-            if let Some(result) = self.early.remove(&self.told) {
+            if let Some(result) = self.ready.next() {
                 self.told += 1;
                 return Some((self.told - 1, result));
             }
-            let (index, result) = self.receiver.recv().ok()?;
-            self.early.insert(index, result);
+            while !self.early.contains_key(&self.told) {
+                let (first, results) = self.receiver.recv().ok()?;
+                self.early.insert(first, results);
+            }
+            self.ready = self.early.remove(&self.told).unwrap_or_default().into_iter();
         }
     }
 }
@@ -104,12 +116,17 @@ pub(crate) fn stream<T: Send, R>(
 ) -> R {
     let next = AtomicUsize::new(0);
     let (sender, receiver) = mpsc::channel();
-    let worker = |sender: mpsc::Sender<(usize, T)>| {
+    // Few or long pieces of work are handed over one by one.
+    let together = (count / (64 * jobs.max(1))).clamp(1, HANDED_MAX);
+    let worker = |sender: mpsc::Sender<(usize, Vec<T>)>| {
         let (next, work) = (&next, &work);
         move || {
             while !interrupt::requested() {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= count || sender.send((index, work(index))).is_err() {
+                let first = next.fetch_add(together, Ordering::Relaxed);
+                let indexes = (first..count).take(together);
+                let done = indexes.take_while(|_| !interrupt::requested()).map(work);
+                let done: Vec<T> = done.collect();
+                if done.is_empty() || sender.send((first, done)).is_err() {
                     break;
                 }
             }
@@ -120,7 +137,12 @@ pub(crate) fn stream<T: Send, R>(
             scope.spawn(worker(sender.clone()));
         }
         drop(sender);
-        let consumed = consume(&mut InOrder { receiver, early: BTreeMap::new(), told: 0 });
+        let consumed = consume(&mut InOrder {
+            receiver,
+            early: BTreeMap::new(),
+            ready: Vec::new().into_iter(),
+            told: 0,
+        });
         // Nobody waits for the rest.
         next.store(count, Ordering::Relaxed);
         consumed
@@ -151,10 +173,10 @@ mod tests {
 
     #[test]
     fn results_are_told_in_order_whoever_ends_first() {
-        for jobs in [1, 2, 7] {
+        for (jobs, count) in [(1, 100), (2, 100), (7, 100), (2, 1_000), (7, 10_007)] {
             let mut told = Vec::new();
-            let count = in_order(
-                100,
+            let done = in_order(
+                count,
                 jobs,
                 |index| index * 3,
                 |index, result| {
@@ -163,7 +185,7 @@ mod tests {
                     Ok::<(), ()>(())
                 },
             );
-            assert_eq!((count, told), (Ok(100), (0..100).collect()));
+            assert_eq!((done, told), (Ok(count), (0..count).collect()));
         }
     }
 

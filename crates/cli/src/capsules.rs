@@ -23,7 +23,7 @@ use crate::opening::{self, Files, Verifier, now_ms};
 use crate::passphrase::PassphraseArgs;
 use crate::text::{facts, grouped, plain};
 use crate::ui::Tone;
-use crate::{storing, words};
+use crate::{kept, storing, words};
 
 /// Who writes a capsule.
 #[derive(Clone, Debug, clap::Args)]
@@ -174,6 +174,7 @@ pub(crate) fn inspect(
     let capsule = decode(files)?;
     let channel = channel_of(capsule.meta())?;
     let opened = open(&capsule, channel.as_ref(), args)?;
+    let results = kept::results(context, &capsule.id());
     let ui = &context.ui;
     if ui.json() {
         let entry = |entry: &Entry<'_>| {
@@ -185,6 +186,7 @@ pub(crate) fn inspect(
             "capsule_id": capsule.id().to_string(),
             "meta": meta_json(capsule.meta()),
             "entries": capsule.container().entries().iter().map(entry).collect::<Vec<_>>(),
+            "results": results.iter().map(kept::to_json).collect::<Vec<_>>(),
         });
         match &opened {
             Ok(Some(opened)) => object["opened"] = opened_json(opened),
@@ -208,8 +210,10 @@ pub(crate) fn inspect(
     let keyring = capsule.meta().keyring.as_ref();
     let keyring = keyring
         .map(|keyring| format!("\n{}\n{}", title("Keyring"), facts(&keyring_facts(keyring))));
+    let result = |row| format!("\n{}\n{}", title("Result (of this store)"), kept::to_text(row));
+    let results: String = results.iter().map(result).collect();
     ui.text(&format!(
-        "{}\n{}{}\n{}\n{}\n{}\n{inside}",
+        "{}\n{}{}\n{}\n{}\n{}\n{inside}{results}",
         title("Capsule (public)"),
         facts(&meta_facts(&capsule, channel.as_ref())),
         keyring.unwrap_or_default(),

@@ -411,20 +411,30 @@ impl Ready<'_> {
         request: &Request<'_>,
         host: impl Fn() -> H,
     ) -> Result<Ran, Failure> {
+        self.run_with(request, host).map(|(ran, _)| ran)
+    }
+
+    /// Runs as [`Ready::run`], and returns the host as the run left it.
+    pub(crate) fn run_with<H: Host>(
+        &self,
+        request: &Request<'_>,
+        host: impl Fn() -> H,
+    ) -> Result<(Ran, H), Failure> {
         let job = self.loaded.job(request)?;
-        let start = Instant::now();
-        let mut ran = self.run_pooled(&job, &mut host()).map(|run| (self.backend(), run));
+        let (start, mut around) = (Instant::now(), host());
+        let mut ran = self.run_pooled(&job, &mut around).map(|run| (self.backend(), run));
         if self.engine == Engine::Auto
             && matches!(ran, Err(RunError::Host(HostError::NativeStack(Backend::Jit))))
         {
             let compile = || kapsule_engine::compile(self.loaded.metered()?, Backend::Wasmi);
+            around = host();
             ran = match self.interpreter.get_or_init(compile) {
-                Ok(compiled) => kapsule_engine::run(compiled, &job, &mut host())
+                Ok(compiled) => kapsule_engine::run(compiled, &job, &mut around)
                     .map(|run| (Backend::Wasmi, run)),
                 Err(error) => Err(error.clone().into()),
             };
         }
-        self.loaded.ran(&job, ran, start)
+        Ok((self.loaded.ran(&job, ran, start)?, around))
     }
 
     /// Runs a job on an instance that an earlier run left, if there is one.

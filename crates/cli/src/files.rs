@@ -48,6 +48,9 @@ pub(crate) fn read(path: &Path, what: &str, limit: u64) -> Result<Vec<u8>, Failu
         io::stdin().lock().take(limit.saturating_add(1)).read_to_end(&mut bytes)
     } else {
         let file = File::open(path).map_err(unreadable)?;
+        // Room for all of it and for the read that finds the end; the length is only a hint.
+        let length = file.metadata().map_or(0, |found| found.len()).min(limit);
+        bytes.reserve_exact(usize::try_from(length).map_or(0, |length| length + 1));
         file.take(limit.saturating_add(1)).read_to_end(&mut bytes)
     };
     read.map_err(unreadable)?;

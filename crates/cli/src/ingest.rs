@@ -54,6 +54,9 @@ pub(crate) struct File {
 pub(crate) struct Looked<'a> {
     file: &'a File,
     found: Result<CapsuleFile<'a>, DecodeError>,
+    sha256: Digest,
+    /// What an earlier call decided, where that stays.
+    decided: Option<Fate>,
 }
 
 impl<'a> Looked<'a> {
@@ -173,12 +176,14 @@ enum Settled {
         fate: Fate,
         fuel: u64,
     },
-    /// Accepted, and nothing else yet.
-    Accepted {
-        entrance: Entrance,
-        examined: Examined,
-    },
     Waits(DecodeError, Examined),
+}
+
+/// What the judgement alone decides.
+enum Judged {
+    Settled(Settled),
+    /// Accepted, and nothing else yet.
+    Accepted(Entrance, Option<Processed>),
 }
 
 /// A file that is no capsule, with the reason.
@@ -211,18 +216,44 @@ pub(crate) fn jobs() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// Takes files apart on all cores; no signature is looked at.
-pub(crate) fn look(files: &[File]) -> Result<Vec<Looked<'_>>, Failure> {
-    let mut looked = Vec::with_capacity(files.len());
-    let work = |index: usize| CapsuleFile::decode(&files[index].bytes);
-    batch::in_order(files.len(), jobs(), work, |index, found| {
-        looked.push(Looked { file: &files[index], found });
+/// Takes files apart on all cores while one thread looks up what is known of them; no signature is
+/// looked at.
+pub(crate) fn look<'f>(store: &Store, files: &'f [File]) -> Result<Vec<Looked<'f>>, Failure> {
+    let (view, mut looked) = (store.view(), Vec::with_capacity(files.len()));
+    let work = |index: usize| {
+        let bytes = &files[index].bytes;
+        let found = CapsuleFile::decode(bytes);
+        let sha256 = found.as_ref().map_or_else(|_| sha256(bytes), |found| *found.sha256());
+        (found, sha256)
+    };
+    batch::in_order(files.len(), jobs(), work, |index, (found, sha256)| {
+        let decided = decided(view, found.as_ref().ok(), &sha256)?;
+        looked.push(Looked { file: &files[index], found, sha256, decided });
         Ok::<(), Failure>(())
     })?;
     if looked.len() < files.len() {
         return Err(interrupt::failure());
     }
     Ok(looked)
+}
+
+/// Returns what an earlier call decided of a file, unless that may change.
+fn decided(
+    view: View<'_>,
+    found: Option<&CapsuleFile<'_>>,
+    sha256: &Digest,
+) -> Result<Option<Fate>, StoreError> {
+    if let Some(found) = found
+        && view.held(&found.capsule().id())?.is_some()
+        && !view.lacks_body(found)?
+    {
+        return Ok(Some(Fate::Held));
+    }
+    Ok(view.quarantined(sha256)?.filter(|code| !may_change(code)).map(|code| {
+        let known = ErrorCode::ALL.iter().find(|own| own.to_string() == code);
+        let code = known.copied().unwrap_or(ErrorCode::SchemaViolation);
+        Fate::Refused(code, "refused before; the file is in quarantine".to_owned())
+    }))
 }
 
 impl Ingest<'_> {
@@ -232,7 +263,7 @@ impl Ingest<'_> {
         looked: Vec<Looked<'_>>,
         mut tell: impl FnMut(Told) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let (candidates, refused) = self.leave_out_known(looked, &mut tell)?;
+        let (candidates, refused) = leave_out_known(looked, &mut tell)?;
         self.refuse(refused, &mut tell)?;
         let keyring = |one: &Candidate<'_>| one.file.capsule().meta().keyring.is_some();
         let (mut keyrings, mut others): (Vec<_>, Vec<_>) =
@@ -248,46 +279,6 @@ impl Ingest<'_> {
             let waiting = waiting.into_iter().map(|(candidate, _)| candidate);
             (keyrings, others) = waiting.partition(keyring);
         }
-    }
-
-    /// Leaves out what is held, and what was refused before for a reason that stays; sets apart
-    /// what is no capsule.
-    fn leave_out_known<'f>(
-        &self,
-        looked: Vec<Looked<'f>>,
-        tell: &mut impl FnMut(Told) -> Result<(), Failure>,
-    ) -> Result<(Vec<Candidate<'f>>, Vec<Refused<'f>>), Failure> {
-        let view = self.store.view();
-        let (mut candidates, mut refused) = (Vec::with_capacity(looked.len()), Vec::new());
-        for Looked { file, found } in looked {
-            let id = found.as_ref().ok().map(|found| found.capsule().id());
-            let sha256 =
-                found.as_ref().map_or_else(|_| sha256(&file.bytes), |found| *found.sha256());
-            let held = match &found {
-                Ok(found) => {
-                    view.held(&found.capsule().id())?.is_some() && !view.lacks_body(found)?
-                }
-                Err(_) => false,
-            };
-            let fate = match view.quarantined(&sha256)? {
-                _ if held => Fate::Held,
-                Some(code) if !may_change(&code) => {
-                    let known = ErrorCode::ALL.iter().find(|own| own.to_string() == code);
-                    let code = known.copied().unwrap_or(ErrorCode::SchemaViolation);
-                    Fate::Refused(code, "refused before; the file is in quarantine".to_owned())
-                }
-                _ => {
-                    let name = &file.name;
-                    match found {
-                        Ok(file) => candidates.push(Candidate { name, file, examined: None }),
-                        Err(error) => refused.push((file, error)),
-                    }
-                    continue;
-                }
-            };
-            tell(Told { name: file.name.clone(), sha256, id, fate })?;
-        }
-        Ok((candidates, refused))
     }
 
     fn refuse(
@@ -318,8 +309,10 @@ impl Ingest<'_> {
     ) -> Result<Waiting<'f>, Failure> {
         let Self { store, keys, logics, trusted, now_ms } = self;
         let settle = |write: &mut Write<'_>, one: &Candidate<'_>, examined: Examined| {
-            let settled = settle(write, keys, one, examined, *now_ms)?;
-            let Settled::Accepted { entrance, .. } = settled else { return Ok(settled) };
+            let entrance = match settle(write, keys, one, examined, *now_ms)? {
+                Judged::Settled(settled) => return Ok(settled),
+                Judged::Accepted(entrance, _) => entrance,
+            };
             let capsule = one.file.capsule();
             keys.learn(capsule);
             let processed = process(keys, logics, capsule);
@@ -340,15 +333,16 @@ impl Ingest<'_> {
         let Self { store, keys, logics, trusted, now_ms } = self;
         let (keys, logics): (&Keys<'_>, &Logics<'_>) = (keys, logics);
         let examine = |one: &Candidate<'_>| Examined::whole(one, keys, logics);
-        let settle = |write: &mut Write<'_>, one: &Candidate<'_>, examined: Examined| match settle(
-            write, keys, one, examined, *now_ms,
-        )? {
-            Settled::Accepted { entrance, examined: Examined { processed: Some(done), .. } } => {
-                let around = Around { logics, trusted, entrance, now_ms: *now_ms };
-                let kept = keep(write, around, one.file.capsule(), &done)?;
-                Ok(finished(entrance, &done, kept))
-            }
-            settled => Ok(settled),
+        let settle = |write: &mut Write<'_>, one: &Candidate<'_>, examined: Examined| {
+            let (entrance, processed) = match settle(write, keys, one, examined, *now_ms)? {
+                Judged::Settled(settled) => return Ok(settled),
+                Judged::Accepted(entrance, processed) => (entrance, processed),
+            };
+            let capsule = one.file.capsule();
+            let processed = processed.unwrap_or_else(|| process(keys, logics, capsule));
+            let around = Around { logics, trusted, entrance, now_ms: *now_ms };
+            let kept = keep(write, around, capsule, &processed)?;
+            Ok(finished(entrance, &processed, kept))
         };
         round(store, candidates, examine, settle, tell, *now_ms)
     }
@@ -381,6 +375,27 @@ impl Ingest<'_> {
             tell(one.told(fate))
         })
     }
+}
+
+/// Leaves out what is held, and what was refused before for a reason that stays; sets apart what is
+/// no capsule.
+fn leave_out_known<'f>(
+    looked: Vec<Looked<'f>>,
+    tell: &mut impl FnMut(Told) -> Result<(), Failure>,
+) -> Result<(Vec<Candidate<'f>>, Vec<Refused<'f>>), Failure> {
+    let (mut candidates, mut refused) = (Vec::with_capacity(looked.len()), Vec::new());
+    for Looked { file, found, sha256, decided } in looked {
+        let name = &file.name;
+        match (decided, found) {
+            (Some(fate), found) => {
+                let id = found.ok().map(|found| found.capsule().id());
+                tell(Told { name: name.clone(), sha256, id, fate })?;
+            }
+            (None, Ok(file)) => candidates.push(Candidate { name, file, examined: None }),
+            (None, Err(error)) => refused.push((file, error)),
+        }
+    }
+    Ok((candidates, refused))
 }
 
 /// Sorts by the claimed time, so that parents come before their children where authors are honest;
@@ -429,7 +444,6 @@ fn round<'f>(
                             spent = spent.saturating_add(fuel);
                             told.push(one.told(fate));
                         }
-                        Settled::Accepted { .. } => unreachable!("more follows acceptance"),
                     }
                     if spent > GROUP_FUEL {
                         break;
@@ -461,7 +475,7 @@ fn settle(
     one: &Candidate<'_>,
     examined: Examined,
     now_ms: u64,
-) -> Result<Settled, Failure> {
+) -> Result<Judged, Failure> {
     let refuse = |write: &mut Write<'_>, id, error: DecodeError| {
         quarantine(write, one.file.bytes(), id, &error, now_ms)?;
         Ok(Settled::Done(Fate::Refused(error.code, error.to_string())))
@@ -469,22 +483,24 @@ fn settle(
     let signatures = match &examined.signatures {
         Ok(signatures) => signatures,
         // A forged copy has the id of the true capsule, and nothing is said about that one.
-        Err(error) => return refuse(write, None, error.clone()),
+        Err(error) => return refuse(write, None, error.clone()).map(Judged::Settled),
     };
-    match judge(&write.view(), keys, &one.file, signatures, now_ms)? {
-        Verdict::Held => Ok(Settled::Done(Fate::Held)),
-        Verdict::Wait(error) => Ok(Settled::Waits(error, examined)),
-        Verdict::Refuse(error) => refuse(write, Some(one.file.capsule().id()), error),
+    let settled = match judge(&write.view(), keys, &one.file, signatures, now_ms)? {
+        Verdict::Held => Settled::Done(Fate::Held),
+        Verdict::Wait(error) => Settled::Waits(error, examined),
+        Verdict::Refuse(error) => refuse(write, Some(one.file.capsule().id()), error)?,
         Verdict::Accept { fork } => {
             accept(write, &one.file, now_ms)?;
-            Ok(Settled::Accepted { entrance: Entrance { fork, restored: false }, examined })
+            let entrance = Entrance { fork, restored: false };
+            return Ok(Judged::Accepted(entrance, examined.processed));
         }
         Verdict::Restore => {
             write.restore(&one.file, now_ms)?;
             let entrance = Entrance { fork: false, restored: true };
-            Ok(Settled::Accepted { entrance, examined })
+            return Ok(Judged::Accepted(entrance, examined.processed));
         }
-    }
+    };
+    Ok(Judged::Settled(settled))
 }
 
 /// Says what became of an accepted capsule.

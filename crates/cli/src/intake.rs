@@ -84,6 +84,11 @@ impl<'a> Intake<'a> {
         Self { ui, store, needs, summary: Summary::default() }
     }
 
+    /// Returns whom the verifier trusts.
+    pub(crate) const fn verifier(&self) -> &Verifier<'_> {
+        &self.needs.verifier
+    }
+
     /// Takes files in, and calls `advance` for each.
     pub(crate) fn take(
         &mut self,
@@ -102,7 +107,7 @@ impl<'a> Intake<'a> {
     ) -> Result<(), Failure> {
         let Self { ui, store, needs, summary } = self;
         let Needs { held, sources, verifier, grants, dispatch, viewer } = needs;
-        let looked = ingest::look(files)?;
+        let looked = ingest::look(store, files)?;
         let mut wanted = Wanted::default();
         looked.iter().filter_map(Looked::capsule).for_each(|one| wanted.note(dispatch, one));
         let packages = wanted.open(sources, verifier);
@@ -183,6 +188,8 @@ fn waiting(store: &Store) -> Result<Vec<Digest>, StoreError> {
 struct Summary {
     counts: BTreeMap<&'static str, u64>,
     named: u64,
+    /// Whether a keyring is missing.
+    lacks_keyring: bool,
     failure: Option<Failure>,
 }
 
@@ -204,6 +211,7 @@ impl Summary {
             Fate::Waiting(code, detail) => ("waiting", Some(*code), Some(detail.clone())),
         };
         self.count(word);
+        self.lacks_keyring |= matches!(told.fate, Fate::Waiting(ErrorCode::NotLookedAt, _));
         let (mut opened, mut logic) = (Value::Null, Value::Null);
         if let Fate::Accepted { fork, unread, logic: ran, .. } = &told.fate {
             if *fork {
@@ -275,6 +283,12 @@ impl Summary {
             let mut told: Vec<(&str, String)> = order.into_iter().filter_map(count).collect();
             told.push(("log entries", grouped(head.size)));
             ui.text(&facts(&told))?;
+        }
+        if self.lacks_keyring {
+            ui.say(
+                "a keyring is missing: somebody of the channel writes it with `kapsule channel \
+                 share NAME -o DIR`, and `kapsule ingest DIR` takes it",
+            );
         }
         if store.checkpoint_is_due()? {
             ui.say(&format!(

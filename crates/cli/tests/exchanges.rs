@@ -3,7 +3,7 @@
 use std::fs;
 
 use kapsule_format::capsule::Capsule;
-use kapsule_format::snapshot;
+use kapsule_format::snapshot::{self, Snapshot};
 use serde_json::Value;
 
 use crate::ingests::{INGEST, Writer, fill};
@@ -144,4 +144,51 @@ fn a_damaged_snapshot_is_refused_whole_and_the_others_are_taken() {
     let before = names(&one, "disk").len();
     assert_eq!(other.run(&["snapshot", "sync", disk.to_str().unwrap()]).code, 20);
     assert_eq!(names(&one, "disk").len(), before + 1);
+}
+
+#[test]
+fn a_checkpoint_goes_along_and_is_checked_where_its_log_is_trusted() {
+    let (one, _) = filled();
+    let export = ["snapshot", "export", "noted", "--checkpoint"];
+    one.fails(&export, 2, "USAGE", "kapsule log checkpoint");
+    one.ok(&["log", "key", "log"]);
+    let signed = &one.json(&["log", "checkpoint", "--key", "log"])[0];
+    one.ok(&export);
+    // The same capsules have the same name, whatever the log says.
+    assert_eq!(names(&one, "noted"), whole(&one));
+    let name = format!("noted/{}", names(&one, "noted")[0]);
+    let other = Bench::new();
+    fs::create_dir(other.path("noted")).unwrap();
+    fs::copy(one.path(&name), other.path(&name)).unwrap();
+    let import = ["snapshot", "import", &name];
+    let told = &other.json(&import)[0];
+    assert_eq!((&told["origin"], &told["size"]), (&signed["origin"], &signed["size"]));
+    assert_eq!((&told["note"], &told["verified"]), (&signed["note"], &false.into()));
+    let log = &other.json(&["log", "show", "--type", "snapshot.imported"])[0];
+    assert_eq!(log["data"]["log_size"], signed["size"], "{log}");
+    // Whoever trusts the log has its signature checked.
+    let vkey = signed["vkey"].as_str().unwrap();
+    other.ok(&["key", "new", "me"]);
+    other.ok(&["key", "trust", "me", "--log", vkey, "-o", "trust.json"]);
+    let trusting = |file| ["snapshot", "import", file, "--trust", "trust.json"];
+    let told = &other.json(&trusting(&name))[0];
+    assert_eq!((&told["verified"], &told["cosigners"]), (&true.into(), &0.into()));
+    let bytes = other.read(&name);
+    let found = Snapshot::decode(&bytes).unwrap();
+    let mut note = found.checkpoint().unwrap().clone();
+    note.checkpoint.size += 1;
+    other.write("forged.ksnap", found.with_checkpoint(&note).unwrap());
+    let ended = other.run(&trusting("forged.ksnap"));
+    assert!(ended.stderr.contains("E309_CHECKPOINT_INVALID"), "{}", ended.stderr);
+    assert_ne!(ended.code, 0);
+    // A trust file counts as long as it is valid.
+    let old = ["key", "trust", "me", "--log", vkey, "--valid-until", "1", "-o", "old.json"];
+    other.ok(&old);
+    let told = &other.json(&["snapshot", "import", &name, "--trust", "old.json"])[0];
+    assert_eq!(told["verified"], false, "{told}");
+    // So are cosigners, where it asks for some.
+    let more = ["key", "trust", "me", "--log", vkey, "--cosigner", vkey, "--quorum", "2"];
+    other.ok(&[&more[..], &["-o", "strict.json"]].concat());
+    let ended = other.run(&["snapshot", "import", &name, "--trust", "strict.json"]);
+    assert!(ended.stderr.contains("E124_COSIGNER_QUORUM"), "{}", ended.stderr);
 }

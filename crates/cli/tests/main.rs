@@ -30,6 +30,7 @@ mod receipt_policies;
 mod receipts;
 mod reference;
 mod replays;
+mod results;
 mod runs;
 mod scaffolds;
 mod sdk;

@@ -18,6 +18,8 @@
 //! # Spec
 //! `spec/package.md`, section "Encrypted payload"; `spec/keys.md`, section "Key files".
 
+mod identity;
+
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -33,6 +35,7 @@ use zeroize::Zeroizing;
 use crate::DecodeError;
 use crate::limits::STANZAS_MAX;
 use crate::package::Decrypt;
+use identity::Identity;
 
 /// Someone who may read: the public part of an age key, `age1...`.
 #[derive(Clone)]
@@ -107,7 +110,7 @@ pub fn generate() -> (Zeroizing<String>, Recipient) {
 
 /// Age identities, each of which may open a file.
 #[derive(Clone, Default)]
-pub struct Identities(Vec<age::x25519::Identity>);
+pub struct Identities(Vec<Identity>);
 
 impl fmt::Debug for Identities {
     /// Prints how many there are, never the secrets.
@@ -125,7 +128,8 @@ impl Identities {
     pub fn decode(text: &str) -> Result<Self, DecodeError> {
         let refuse = |detail: &str| DecodeError::new(ErrorCode::KeyFileForm, detail);
         let identity = |line: &str| {
-            line.parse().map_err(|_| refuse("a line is no identity, allowed AGE-SECRET-KEY-1..."))
+            let parsed = Identity::parse(line);
+            parsed.ok_or_else(|| refuse("a line is no identity, allowed AGE-SECRET-KEY-1..."))
         };
         let identities: Vec<_> = key_lines(text).map(identity).collect::<Result<_, _>>()?;
         match identities.is_empty() {
@@ -141,7 +145,7 @@ impl Identities {
 
     /// Returns the recipients whose files these open, in their order.
     pub fn recipients(&self) -> impl Iterator<Item = Recipient> {
-        self.0.iter().map(|identity| Recipient(identity.to_public()))
+        self.0.iter().map(|identity| identity.recipient().clone())
     }
 
     /// Tells whether there is none.

@@ -25,6 +25,7 @@ use crate::hash::{digest_id, sha256};
 use crate::json;
 use crate::key::{PublicKey, SecretKey};
 use crate::limits::{SNAPSHOT_CAPSULES_MAX, SNAPSHOT_HEADS_MAX};
+use crate::log::SignedCheckpoint;
 use crate::receipt::Counted;
 use crate::transcript::Extensions;
 use crate::{DecodeError, Digest, tree};
@@ -44,6 +45,9 @@ const CAPSULES: &str = "capsules/";
 
 /// End of the name of a capsule.
 const ENDING: &str = ".kapsule";
+
+/// Name of the checkpoint of the log of whoever passes the snapshot on.
+const CHECKPOINT: &str = "log/checkpoint.txt";
 
 /// Start of the names that an index may bind.
 const BOUND: &str = "x/";
@@ -140,6 +144,7 @@ pub struct Snapshot<'a> {
     index: Index,
     container: Container<'a>,
     capsules: BTreeMap<CapsuleId, &'a [u8]>,
+    checkpoint: Option<SignedCheckpoint>,
 }
 
 impl<'a> Snapshot<'a> {
@@ -150,7 +155,7 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     /// As [`Container::decode`] and [`Index::decode`]; E001 for another kind of container; E025 for
     /// an entry that is neither bound nor attached, E038 for the name of an envelope, E013 for a
-    /// bound entry with other bytes; E015 if number, root or heads are not those of the capsules;
+    /// bound entry with other bytes; as [`SignedCheckpoint::decode`] for the checkpoint; E015 if number, root or heads are not those of the capsules;
     /// E510 for a capsule that is malformed, stands under another name or is of another channel.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let container = Container::decode(bytes)?;
@@ -159,15 +164,17 @@ impl<'a> Snapshot<'a> {
             return Err(DecodeError::new(ErrorCode::UnknownFormat, detail));
         }
         let index = Index::decode(container.index())?;
-        let mut capsules = BTreeMap::new();
+        let (mut capsules, mut checkpoint) = (BTreeMap::new(), None);
         for entry in container.entries().iter().skip(1) {
             if let Some(bound) = index.entries.iter().find(|bound| bound.name == entry.name) {
                 bound.check(entry.bytes)?;
+            } else if entry.name == CHECKPOINT {
+                checkpoint = Some(SignedCheckpoint::decode(entry.bytes)?);
             } else if let Some(id) = named(entry.name)? {
                 capsules.insert(id, entry.bytes);
             }
         }
-        let snapshot = Self { index, container, capsules };
+        let snapshot = Self { index, container, capsules, checkpoint };
         snapshot.check_capsules()?;
         Ok(snapshot)
     }
@@ -222,6 +229,28 @@ impl<'a> Snapshot<'a> {
     #[must_use]
     pub const fn capsules(&self) -> &BTreeMap<CapsuleId, &'a [u8]> {
         &self.capsules
+    }
+
+    /// Returns the checkpoint of the log of whoever passed the snapshot on, if they attached it;
+    /// no line of it was verified.
+    #[must_use]
+    pub const fn checkpoint(&self) -> Option<&SignedCheckpoint> {
+        self.checkpoint.as_ref()
+    }
+
+    /// Returns the file with this checkpoint, in place of one that was attached before; the id
+    /// stays.
+    ///
+    /// # Errors
+    /// As [`Writer::finish`].
+    pub fn with_checkpoint(&self, note: &SignedCheckpoint) -> Result<Vec<u8>, DecodeError> {
+        let mut writer = Writer::new(Kind::Snapshot, self.container.index().into());
+        let others = self.container.entries().iter().skip(1);
+        for entry in others.filter(|entry| entry.name != CHECKPOINT) {
+            writer.push(entry.name, entry.bytes);
+        }
+        writer.push(CHECKPOINT, note.encode().as_bytes());
+        writer.finish()
     }
 
     /// Reads the envelopes of those who vouch for the snapshot, as far as `known` has their keys.

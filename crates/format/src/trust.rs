@@ -8,14 +8,18 @@ mod chain;
 mod decode;
 mod encode;
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use kapsule_abi::{ErrorCode, guard};
+
 pub use chain::{Chain, CompanionName, FILE_NAME, Link, statement};
 
-use crate::Digest;
 use crate::key::{Identity, IdentityId};
+use crate::log::{SignedCheckpoint, VerifierKey};
 use crate::manifest::{Extensions, names};
+use crate::{DecodeError, Digest};
 
 /// Value of `schema` in a trust file.
 pub const SCHEMA: &str = "kapsule/trust/1";
@@ -122,6 +126,48 @@ pub struct Registry {
     pub size: u64,
     /// Members that start with `x_`.
     pub extensions: Extensions,
+}
+
+impl Trust {
+    /// Checks that a listed key of its log signed a checkpoint, and enough of the listed cosigners;
+    /// returns how many of these did.
+    ///
+    /// Whether the file is in force is the caller's to know.
+    ///
+    /// # Errors
+    /// E309 where no key of the log is listed, or none of them signed; E124 for too few cosigners;
+    /// as [`VerifierKey`] for a listed key that is none.
+    pub fn check_checkpoint(&self, note: &SignedCheckpoint) -> Result<u64, DecodeError> {
+        let origin = note.checkpoint.origin.as_str();
+        let keys = self.logs.iter().filter(|log| log.origin == origin).flat_map(|log| &log.vkeys);
+        let detail = format!("the trust file lists no key of the log `{origin}`");
+        let mut verified = Err(DecodeError::new(ErrorCode::CheckpointInvalid, detail));
+        for key in keys {
+            verified = note.verify(&key.parse()?);
+            if verified.is_ok() {
+                break;
+            }
+        }
+        verified?;
+        self.check_quorum(note)
+    }
+
+    /// Counts the listed cosigners that signed a checkpoint, and checks that they are enough.
+    ///
+    /// # Errors
+    /// E124 for too few.
+    pub(crate) fn check_quorum(&self, note: &SignedCheckpoint) -> Result<u64, DecodeError> {
+        let cosigned = |key: &&String| {
+            let key: Result<VerifierKey, DecodeError> = key.parse();
+            key.is_ok_and(|key| note.verify(&key).is_ok())
+        };
+        let cosigners = self.cosigners.iter().filter(cosigned).count() as u64;
+        if guard!("format.trust.quorum", cosigners < self.quorum) {
+            let detail = format!("{cosigners} cosigners signed, needed are {}", self.quorum);
+            return Err(DecodeError::new(ErrorCode::CosignerQuorum, detail));
+        }
+        Ok(cosigners)
+    }
 }
 
 /// A transparency log.

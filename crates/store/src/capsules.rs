@@ -97,6 +97,8 @@ pub struct NewResult<'a> {
     pub fuel: u64,
     /// Output of the run.
     pub output: &'a [u8],
+    /// What the run submitted for the capsule, as KCBOR.
+    pub submitted: Option<&'a [u8]>,
 }
 
 /// A result as the store keeps it.
@@ -112,6 +114,8 @@ pub struct ResultRow {
     pub fuel: u64,
     /// Output of the run.
     pub output: Vec<u8>,
+    /// What the run submitted for the capsule, as KCBOR.
+    pub submitted: Option<Vec<u8>>,
     /// Index of the log entry that tells of it.
     pub entry: u64,
 }
@@ -335,8 +339,8 @@ impl View<'_> {
     /// # Errors
     /// E503 for an output with another digest.
     pub fn results(&self, id: &CapsuleId) -> Result<Vec<ResultRow>, StoreError> {
-        let sql = "SELECT package, entry_point, outcome, fuel, output, sha256, entry FROM result
-                   WHERE capsule = ?1 ORDER BY package, entry_point";
+        let sql = "SELECT package, entry_point, outcome, fuel, output, sha256, submitted, entry
+                   FROM result WHERE capsule = ?1 ORDER BY package, entry_point";
         self.list(sql, [id.as_ref()], |row| {
             let (output, stated): (Vec<u8>, Digest) = (row.get(4)?, digest(row.get(5)?)?);
             Ok(ResultRow {
@@ -345,7 +349,8 @@ impl View<'_> {
                 outcome: row.get(2)?,
                 fuel: from_sql(row.get(3)?)?,
                 output: self.value(Some(output), &stated, &format!("a result of capsule {id}"))?,
-                entry: from_sql(row.get(6)?)?,
+                submitted: row.get(6)?,
+                entry: from_sql(row.get(7)?)?,
             })
         })
     }
@@ -461,7 +466,7 @@ impl Write<'_> {
     /// Those of the database.
     pub fn put_result(&mut self, result: &NewResult<'_>, entry: u64) -> Result<(), StoreError> {
         let sql = "INSERT OR REPLACE INTO result(capsule, package, entry_point, outcome, fuel,
-                   output, sha256, entry) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+                   output, sha256, submitted, entry) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         self.transaction.prepare_cached(sql)?.execute(params![
             result.capsule.as_ref(),
             result.package.as_ref(),
@@ -470,6 +475,7 @@ impl Write<'_> {
             to_sql(result.fuel)?,
             result.output,
             sha256(result.output).as_ref(),
+            result.submitted,
             to_sql(entry)?,
         ])?;
         Ok(())

@@ -377,8 +377,8 @@ impl<'a> Checker<'a> {
     }
 
     fn results(&mut self) -> Result<(), StoreError> {
-        let sql = "SELECT capsule, package, entry_point, outcome, fuel, output, sha256, entry
-                   FROM result";
+        let sql = "SELECT capsule, package, entry_point, outcome, fuel, output, sha256, entry,
+                   submitted FROM result";
         let mut statement = self.store.connection.prepare(sql)?;
         let mut rows = statement.query([])?;
         let mut seen = BTreeSet::new();
@@ -387,12 +387,14 @@ impl<'a> Checker<'a> {
             let (point, outcome): (String, String) = (row.get(2)?, row.get(3)?);
             let (fuel, output): (i64, Vec<u8>) = (row.get(4)?, row.get(5)?);
             let (stated, index): (Vec<u8>, u64) = (row.get(6)?, from_sql(row.get(7)?)?);
-            let found = sha256(&output);
+            let submitted: Option<Vec<u8>> = row.get(8)?;
+            let (found, submitted) = (sha256(&output), submitted.map(|bytes| sha256(&bytes)));
             let same = self.told.entries.get(&index).is_some_and(|entry| {
                 entry.kind == EntryKind::RunFinished
                     && entry.find_subject("capsule") == Some(&capsule)
                     && entry.find_subject("package") == Some(&package)
                     && entry.find_subject("output") == Some(&found)
+                    && entry.find_subject("submitted") == submitted.as_ref()
                     && entry.find_datum("entry") == Some(point.as_str())
                     && entry.find_datum("outcome") == Some(outcome.as_str())
                     && entry.find_datum("fuel") == Some(fuel.to_string().as_str())

@@ -139,6 +139,13 @@ fn failed(hostcall: &'static str) -> impl Fn(StoreError) -> HostError {
     move |error| HostError::Hostcall { hostcall, detail: error.to_string() }
 }
 
+impl From<StoreHost<'_>> for MemoryHost {
+    /// Keeps what the run left in memory: what it submitted for its capsules.
+    fn from(host: StoreHost<'_>) -> Self {
+        host.memory
+    }
+}
+
 impl Host for StoreHost<'_> {
     fn capsule_metadata(&mut self, index: u32) -> Answer<CapsuleMetadata> {
         self.memory.capsule_metadata(index)

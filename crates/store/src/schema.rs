@@ -68,10 +68,11 @@ CREATE INDEX parent_parent ON parent(parent, child);
 CREATE TABLE pruned(capsule BLOB PRIMARY KEY REFERENCES capsule(id), sha256 BLOB NOT NULL,
   size INTEGER NOT NULL, entry INTEGER NOT NULL REFERENCES entry(idx)) STRICT, WITHOUT ROWID;
 
--- What a package computed of a capsule. `output` has the digest `sha256`.
+-- What a package computed of a capsule. `output` has the digest `sha256`; `submitted` is what the
+-- run said of the capsule, if it said anything.
 CREATE TABLE result(capsule BLOB NOT NULL REFERENCES capsule(id), package BLOB NOT NULL,
   entry_point TEXT NOT NULL, outcome TEXT NOT NULL, fuel INTEGER NOT NULL, output BLOB NOT NULL,
-  sha256 BLOB NOT NULL, entry INTEGER NOT NULL REFERENCES entry(idx),
+  sha256 BLOB NOT NULL, submitted BLOB, entry INTEGER NOT NULL REFERENCES entry(idx),
   PRIMARY KEY(capsule, package, entry_point)) STRICT, WITHOUT ROWID;
 
 -- What a package made of many capsules, such as a feed. `basis` covers all but capsules and time

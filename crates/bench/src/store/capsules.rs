@@ -9,12 +9,11 @@ use kapsule_format::stanza::StanzaType;
 
 use super::Anything;
 
-/// A channel with posts of a KiB, each after the one before.
+/// A channel with signed and encrypted posts of a KiB, each after the one before.
 pub(super) struct Posts {
-    /// Genesis and posts.
-    pub(super) files: Vec<Vec<u8>>,
-    /// Secret of the epoch.
-    pub(super) identity: String,
+    channel: Channel,
+    back: CapsuleId,
+    seq: u64,
 }
 
 /// The start of a channel.
@@ -50,18 +49,34 @@ impl Channel {
 }
 
 impl Posts {
-    /// Makes so many, signed and encrypted.
-    pub(super) fn new(count: usize) -> Result<Self, Anything> {
+    /// Starts a channel, of which nothing was taken yet.
+    pub(super) fn new() -> Result<Self, Anything> {
         let channel = Channel::new()?;
-        let (mut back, first) = channel.genesis.clone();
-        let mut files = vec![first];
-        for seq in 1..count as u64 {
-            let draft = channel.draft(seq, back)?;
-            let sealed = draft.seal([2; 32], std::slice::from_ref(&channel.recipient))?;
-            back = sealed.id();
-            files.push(sealed.sign([&channel.secret])?);
+        Ok(Self { back: channel.genesis.0, channel, seq: 0 })
+    }
+
+    /// Returns the secret of the epoch.
+    pub(super) fn identity(&self) -> &str {
+        &self.channel.identity
+    }
+
+    /// Makes so many more, of which the first one of all is the genesis.
+    pub(super) fn take(&mut self, count: usize) -> Result<Vec<Vec<u8>>, Anything> {
+        let Self { channel, back, seq } = self;
+        let mut files = Vec::with_capacity(count);
+        while files.len() < count {
+            if *seq == 0 {
+                files.push(channel.genesis.1.clone());
+            } else {
+                let sealed = channel
+                    .draft(*seq, *back)?
+                    .seal([2; 32], std::slice::from_ref(&channel.recipient))?;
+                *back = sealed.id();
+                files.push(sealed.sign([&channel.secret])?);
+            }
+            *seq += 1;
         }
-        Ok(Self { files, identity: channel.identity })
+        Ok(files)
     }
 }
 

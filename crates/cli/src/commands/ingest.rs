@@ -75,7 +75,10 @@ fn take(context: &Context, args: &Args, origin: Option<&LogName>, paths: Vec<Pat
     let needs = args.intake.needs(context)?;
     let mut store = storing::open_or_create(context, origin)?;
     interrupt::watch()?;
-    let about = format!("taking in {} files", paths.len());
+    let about = match paths.len() {
+        1 => "taking in 1 file".to_owned(),
+        count => format!("taking in {count} files"),
+    };
     let progress = ui.begin_counted(&about, paths.len() as u64);
     let mut intake = Intake::new(ui, &mut store, &needs);
     let mut rest = paths.as_slice();

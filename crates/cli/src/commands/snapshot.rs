@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use kapsule_abi::ErrorCode;
 use kapsule_format::capsule::{Capsule, CapsuleId, ChannelId};
+use kapsule_format::hash::sha256;
 use kapsule_format::limits::CONTAINER_BYTES_MAX;
-use kapsule_format::log::{Entry, EntryKind};
+use kapsule_format::log::{Checkpoint, Entry, EntryKind, SignedCheckpoint};
 use kapsule_format::snapshot::{self, Node, Snapshot, plan};
+use kapsule_format::trust::Trust;
 use kapsule_store::{CapsuleFile, Store, StoreError};
 use serde_json::json;
 
@@ -20,7 +22,9 @@ use crate::files;
 use crate::ingest::File;
 use crate::intake::{Intake, IntakeArgs, Needs};
 use crate::interrupt;
+use crate::opening::Verifier;
 use crate::text::grouped;
+use crate::ui::Ui;
 use crate::{opening, storing};
 
 /// End of the name of a snapshot.
@@ -42,7 +46,8 @@ pub(crate) enum Command {
 const EXPORT_EXAMPLES: &str = "\
 Examples:
   kapsule snapshot export parts
-  kapsule snapshot export parts --json";
+  kapsule snapshot export parts --json
+  kapsule snapshot export parts --checkpoint";
 
 /// Writes the capsules of the store into snapshots
 ///
@@ -60,6 +65,31 @@ pub(crate) struct ExportArgs {
     /// may be repeated
     #[arg(long, value_name = "ID", value_parser = decode_id)]
     have: Vec<CapsuleId>,
+    #[command(flatten)]
+    witness: WitnessArgs,
+}
+
+/// Whether the log goes along.
+#[derive(Clone, Copy, Debug, clap::Args)]
+struct WitnessArgs {
+    /// Attach the last checkpoint of the log, so that whoever has the snapshot can tell later
+    /// whether the log was cut or rewritten; it tells the name of the log and its size
+    #[arg(long)]
+    checkpoint: bool,
+}
+
+impl WitnessArgs {
+    fn note(self, store: &Store) -> Result<Option<SignedCheckpoint>, Failure> {
+        let note = store.last_checkpoint()?;
+        match (self.checkpoint, note) {
+            (false, _) => Ok(None),
+            (true, Some(note)) => Ok(Some(note)),
+            (true, None) => {
+                let hint = "sign one with `kapsule log checkpoint --key NAME`";
+                Err(Failure::usage("the log has no checkpoint", hint))
+            }
+        }
+    }
 }
 
 const IMPORT_EXAMPLES: &str = "\
@@ -91,6 +121,8 @@ Examples:
 pub(crate) struct SyncArgs {
     /// Directory of snapshots, made if it is absent
     directory: PathBuf,
+    #[command(flatten)]
+    witness: WitnessArgs,
     #[command(flatten)]
     intake: IntakeArgs,
 }
@@ -125,10 +157,11 @@ pub(super) fn run(context: &Context, command: &Command) -> Done {
 fn export(context: &Context, args: &ExportArgs) -> Done {
     let store = storing::open(context)?;
     let channels = channels(context, &store, args.channel.as_deref())?;
+    let note = args.witness.note(&store)?;
     make(&args.directory)?;
     for channel in channels {
         let lacked = store.view().lacked(&channel, &args.have)?;
-        write(context, &store, &channel, &lacked, &args.directory)?;
+        write(context, &store, (&channel, &lacked), note.as_ref(), &args.directory)?;
     }
     Ok(0)
 }
@@ -148,10 +181,11 @@ fn sync(context: &Context, args: &SyncArgs) -> Done {
     let paths = snapshots(&args.directory)?;
     let mut store = storing::open_or_create(context, None)?;
     let (there, refused) = take(context, &mut store, &args.intake.needs(context)?, &paths, false)?;
+    let note = args.witness.note(&store)?;
     for channel in store.view().channels()? {
         let mut lacked = store.view().nodes(&channel)?;
         lacked.retain(|node| !there.contains(&node.id));
-        write(context, &store, &channel, &lacked, &args.directory)?;
+        write(context, &store, (&channel, &lacked), note.as_ref(), &args.directory)?;
     }
     refused.map_or(Ok(0), Err)
 }
@@ -217,8 +251,8 @@ fn snapshots(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
 fn write(
     context: &Context,
     store: &Store,
-    channel: &ChannelId,
-    nodes: &[Node],
+    (channel, nodes): (&ChannelId, &[Node]),
+    note: Option<&SignedCheckpoint>,
     directory: &Path,
 ) -> Result<(), Failure> {
     let ui = &context.ui;
@@ -228,7 +262,11 @@ fn write(
             part.iter().map(|id| view.file(id)).collect::<Result<_, _>>()?;
         let bytes =
             snapshot::write(*channel, capsules.iter().map(Vec::as_slice), []).and_then(|bytes| {
-                Snapshot::decode(&bytes).map(|found| found.id()).map(|id| (id, bytes))
+                let (id, noted) = {
+                    let found = Snapshot::decode(&bytes)?;
+                    (found.id(), note.map(|note| found.with_checkpoint(note)).transpose()?)
+                };
+                Ok((id, noted.unwrap_or(bytes)))
             });
         let (id, bytes) = bytes.map_err(StoreError::from)?;
         let bare = |file: &Vec<u8>| Ok(Capsule::decode(file)?.payload().is_none());
@@ -269,12 +307,15 @@ fn take(
 ) -> Result<(BTreeSet<CapsuleId>, Option<Failure>), Failure> {
     let ui = &context.ui;
     interrupt::watch()?;
-    let about = format!("taking in {} snapshots", paths.len());
+    let about = match paths.len() {
+        1 => "taking in 1 snapshot".to_owned(),
+        count => format!("taking in {count} snapshots"),
+    };
     let progress = ui.begin_counted(&about, paths.len() as u64);
     let (mut there, mut refused) = (BTreeSet::new(), None);
     let mut intake = Intake::new(ui, store, needs);
     for path in paths {
-        match read(path).and_then(|bytes| bring(&mut intake, path, &bytes, restore)) {
+        match read(path).and_then(|bytes| bring(ui, &mut intake, path, &bytes, restore)) {
             Ok(ids) => there.extend(ids),
             Err(failure) if failure == interrupt::failure() => return Err(failure),
             Err(failure) => {
@@ -290,12 +331,56 @@ fn take(
     Ok((there, refused.or(other)))
 }
 
+/// Tells what the log of whoever made a snapshot said of itself, and whether the trust file vouches
+/// for it; one that a listed key did not sign is refused with its snapshot.
+fn tell_checkpoint(
+    ui: &Ui,
+    verifier: &Verifier<'_>,
+    path: &Path,
+    note: &SignedCheckpoint,
+) -> Result<(), Failure> {
+    let Checkpoint { origin, size, root } = &note.checkpoint;
+    let trust = verifier.roots().map(|roots| roots.in_force(opening::now_ms())).transpose();
+    let listed = |trust: &&Trust| trust.logs.iter().any(|log| log.origin == origin.as_str());
+    let checked = match trust.map(|trust| trust.filter(listed)) {
+        Ok(Some(trust)) => trust.check_checkpoint(note).map(Some).map_err(|error| {
+            let message = format!("the checkpoint in {} is not that of its log", path.display());
+            Failure::decode(message, &error, "get the snapshot again from whoever made it")
+        })?,
+        Ok(None) => None,
+        Err(error) => {
+            ui.say(&format!("no log is trusted: {}: {}", error.code, error.detail));
+            None
+        }
+    };
+    if ui.json() {
+        return ui.object(&json!({
+            "schema": "kapsule/snapshot-checkpoint/1",
+            "file": path.display().to_string(),
+            "origin": origin.as_str(),
+            "size": size.to_string(),
+            "root": root.to_string(),
+            "verified": checked.is_some(),
+            "cosigners": checked,
+            "note": note.encode(),
+        }));
+    }
+    let verdict = match checked {
+        Some(0) => "signed by the log".to_owned(),
+        Some(cosigners) => format!("signed by the log and {cosigners} cosigners"),
+        None => "not verified, no trust file lists the log".to_owned(),
+    };
+    let (size, path) = (grouped(*size), path.display());
+    ui.text(&format!("{path}: log {origin}, {size} entries: {verdict}\n"))
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     files::read(path, "snapshot", CONTAINER_BYTES_MAX)
 }
 
 /// Takes one snapshot in, unless every capsule of it is held; returns its capsules.
 fn bring(
+    ui: &Ui,
     intake: &mut Intake<'_>,
     path: &Path,
     bytes: &[u8],
@@ -305,6 +390,9 @@ fn bring(
         let message = format!("{} is not a snapshot", path.display());
         Failure::decode(message, &error, "get it again from whoever made it")
     })?;
+    if let Some(note) = found.checkpoint() {
+        tell_checkpoint(ui, intake.verifier(), path, note)?;
+    }
     let mut new = Vec::new();
     for (id, file) in found.capsules() {
         let view = intake.store.view();
@@ -316,10 +404,16 @@ fn bring(
         }
     }
     if !new.is_empty() {
-        let entry = Entry::new(EntryKind::SnapshotImported, opening::now_ms())
+        let mut entry = Entry::new(EntryKind::SnapshotImported, opening::now_ms())
             .subject("channel", *found.index().channel.digest())
             .subject("snapshot", *found.id().digest())
             .datum("capsules", found.capsules().len().to_string());
+        if let Some(SignedCheckpoint { checkpoint, .. }) = found.checkpoint() {
+            entry = entry
+                .subject("checkpoint", sha256(checkpoint.text().as_bytes()))
+                .datum("log", checkpoint.origin.as_str())
+                .datum("log_size", checkpoint.size.to_string());
+        }
         intake.store.write(|write| write.append(entry).map(drop))?;
         intake.take(&new, &mut || ())?;
     }

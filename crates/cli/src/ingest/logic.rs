@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kapsule_abi::{ErrorCode, Outcome, guard};
-use kapsule_engine::{Host, MemoryCapsule, MemoryHost, StorageChanges};
+use kapsule_engine::{CapsuleResult, Host, MemoryCapsule, MemoryHost, StorageChanges};
 use kapsule_format::capsule::{Capsule, CapsuleId, Meta};
 use kapsule_format::closure::Closure;
 use kapsule_format::package::PackageId;
@@ -145,6 +145,8 @@ pub(crate) struct Ran {
     pub(crate) output: Vec<u8>,
     /// What it changed in the storage of packages, if it completed with 0.
     pub(crate) storage: BTreeMap<PackageId, StorageChanges>,
+    /// What it submitted for the capsule, if it completed with 0.
+    pub(crate) submitted: Option<CapsuleResult>,
 }
 
 impl Logics<'_> {
@@ -173,7 +175,7 @@ impl Logics<'_> {
     ///
     /// The input is the body; the time is the one that the author claims, and the seed the id, so
     /// that everybody gets the same result.
-    pub(crate) fn run<H: Host>(
+    pub(crate) fn run<H: Host + Into<MemoryHost>>(
         &self,
         (id, meta): (CapsuleId, &Meta),
         body: &[u8],
@@ -188,7 +190,7 @@ impl Logics<'_> {
     }
 }
 
-fn run<H: Host>(
+fn run<H: Host + Into<MemoryHost>>(
     (id, meta): (CapsuleId, &Meta),
     body: &[u8],
     target: Target,
@@ -221,7 +223,7 @@ fn run<H: Host>(
         engine: Engine::Auto,
         states: false,
     };
-    let ran = ready.run(&request, || host(memory.clone()))?;
+    let (ran, host) = ready.run_with(&request, || host(memory.clone()))?;
     let completed = ran.run.outcome == Outcome::Completed(0);
     Ok(Ran {
         package: target.package,
@@ -230,5 +232,6 @@ fn run<H: Host>(
         fuel: ran.run.usage.fuel,
         output: ran.run.output,
         storage: if completed { ran.run.effects.storage } else { BTreeMap::new() },
+        submitted: host.into().results.remove(&0).filter(|_| completed),
     })
 }

@@ -1,7 +1,7 @@
 //! What a key shows of a capsule: its payload, and what its logic makes of that.
 
 use kapsule_abi::ErrorCode;
-use kapsule_engine::TrustEdge;
+use kapsule_engine::{CapsuleResult, TrustEdge};
 use kapsule_format::capsule::{Body, Capsule, CapsuleId, Edge};
 use kapsule_format::hash::sha256;
 use kapsule_format::log::{Entry, EntryKind};
@@ -154,6 +154,11 @@ fn keep_result(
         .datum("entry", ran.entry.clone())
         .datum("fuel", ran.fuel.to_string())
         .datum("outcome", ran.outcome.clone());
+    let submitted = ran.submitted.as_ref().map(CapsuleResult::encode);
+    let entry = match &submitted {
+        Some(bytes) => entry.subject("submitted", sha256(bytes)),
+        None => entry,
+    };
     for (package, changes) in &ran.storage {
         write.change_storage(package, changes)?;
     }
@@ -165,6 +170,7 @@ fn keep_result(
         outcome: &ran.outcome,
         fuel: ran.fuel,
         output: &ran.output,
+        submitted: submitted.as_deref(),
     };
     write.put_result(&result, index)?;
     Ok(ran.outcome.clone())

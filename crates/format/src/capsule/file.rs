@@ -152,7 +152,7 @@ impl<'a> Capsule<'a> {
     pub fn signatures<'k>(&'k self, others: impl IntoIterator<Item = &'k PublicKey>) -> Signatures {
         let owners = self.meta.keyring.iter().flat_map(|keyring| &keyring.owners);
         let others = owners.flat_map(|owner| owner.keys()).chain(others);
-        let statement = self.meta.signed_statement();
+        let statement = self.meta.statement_of(self.id);
         Signatures::read(self.container.envelopes(), &statement, self.meta.author.keys(), others)
     }
 

@@ -189,6 +189,11 @@ impl Meta {
     /// the metadata.
     #[must_use]
     pub fn signed_statement(&self) -> Vec<u8> {
+        self.statement_of(self.id())
+    }
+
+    /// Returns the statement of [`Meta::signed_statement`] where the id is known already.
+    pub(super) fn statement_of(&self, id: CapsuleId) -> Vec<u8> {
         let mut predicate: BTreeMap<String, json::Value> = BTreeMap::new();
         let mut put = |name: &str, value: json::Value| predicate.insert(name.to_string(), value);
         put("author", json::Value::Text(self.author.id().to_string()));
@@ -198,8 +203,7 @@ impl Meta {
         put("epoch", self.epoch.into());
         put("kind", self.kind.as_str().into());
         put("seq", self.seq.into());
-        let subject =
-            Subject { name: Kind::Capsule.name().to_string(), sha256: *self.id().digest() };
+        let subject = Subject { name: Kind::Capsule.name().to_string(), sha256: *id.digest() };
         Statement { subjects: vec![subject], predicate_type: PREDICATE.to_string(), predicate }
             .encode()
     }

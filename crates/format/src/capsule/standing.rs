@@ -200,8 +200,8 @@ fn authority(meta: &Meta, signatures: &Signatures, around: &Surroundings<'_>) ->
 }
 
 fn fork(meta: &Meta, rivals: &[CapsuleId]) -> Finding {
-    let id = meta.id();
-    match rivals.iter().find(|rival| **rival != id) {
+    // The id is a hash; it is made where there is a rival, as few capsules have.
+    match rivals.iter().find(|rival| **rival != meta.id()) {
         Some(rival) if guard!("format.capsule.fork", true) => {
             let detail = format!("{rival} has the same author and seq {}", meta.seq);
             Finding::not_done(ErrorCode::CapsuleFork, detail)

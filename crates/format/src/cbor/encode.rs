@@ -8,6 +8,9 @@ use super::decode::is_text_char;
 use super::{UINT_MAX, Value};
 use crate::{DecodeError, limits};
 
+/// Room that output starts with; chosen, most items are no longer.
+const START_BYTES: usize = 512;
+
 /// Encodes an item in its one byte form.
 ///
 /// # Panics
@@ -16,7 +19,7 @@ use crate::{DecodeError, limits};
 /// come from outside are checked first.
 #[must_use]
 pub fn encode(value: &Value) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(START_BYTES);
     write_item(&mut out, value);
     out
 }

@@ -5,6 +5,9 @@ use alloc::vec::Vec;
 
 use super::{UINT_MAX, Value, is_member_name};
 
+/// Room that output starts with; chosen, most values are no longer.
+const START_BYTES: usize = 1_024;
+
 /// Encodes a value in its one byte form.
 ///
 /// # Panics
@@ -12,7 +15,7 @@ use super::{UINT_MAX, Value, is_member_name};
 /// grammar: such a value has no byte form, and values that come from outside are checked first.
 #[must_use]
 pub fn encode(value: &Value) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(START_BYTES);
     write_value(&mut out, value);
     out
 }
@@ -55,17 +58,22 @@ fn write_value(out: &mut Vec<u8>, value: &Value) {
 }
 
 fn write_text(out: &mut Vec<u8>, text: &str) {
+    let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
     out.push(b'"');
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+    let mut rest = text.as_bytes();
+    loop {
+        let plain = rest.iter().position(|byte| !is_plain(byte)).unwrap_or(rest.len());
+        out.extend_from_slice(&rest[..plain]);
+        let Some((byte, after)) = rest[plain..].split_first() else { break };
+        match *byte {
             0 => panic!("text holds no U+0000"),
-            0x01..0x20 => match short_escape(byte) {
+            byte @ 0x01..0x20 => match short_escape(byte) {
                 Some(letter) => out.extend_from_slice(&[b'\\', letter]),
                 None => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
             },
-            _ => out.push(byte),
+            byte => out.extend_from_slice(&[b'\\', byte]),
         }
+        rest = after;
     }
     out.push(b'"');
 }

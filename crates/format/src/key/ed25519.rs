@@ -1,6 +1,6 @@
 //! Suite 1: Ed25519 of RFC 8032 with the strict acceptance rule.
 
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, Verifier as _, VerifyingKey};
 use kapsule_abi::{ErrorCode, guard};
 
 use crate::DecodeError;
@@ -20,6 +20,28 @@ const PRIME: [u8; 32] = {
     (prime[0], prime[31]) = (0xed, 0x7f);
     prime
 };
+
+/// The points whose order divides 8, each in its canonical encoding.
+const SMALL_ORDER: [[u8; 32]; 8] = {
+    let mut points = [[0; 32], [0; 32], [0; 32], PRIME, ORDER_8_LOW, ORDER_8_LOW, ORDER_8, ORDER_8];
+    // y is 1; 0 with either sign; -1; and two values, each with either sign.
+    points[0][0] = 1;
+    points[2][31] = 0x80;
+    points[3][0] -= 1;
+    points[5][31] |= 0x80;
+    points[7][31] |= 0x80;
+    points
+};
+
+/// The two values of y of points of order 8, which are each other's negative.
+const ORDER_8_LOW: [u8; 32] = [
+    0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
+    0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+];
+const ORDER_8: [u8; 32] = [
+    0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
+    0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+];
 
 /// Checks key bytes at import: length, point on the curve, canonical encoding, order.
 ///
@@ -66,14 +88,20 @@ pub(super) fn signature_form(signature: &[u8]) -> Result<Signature, DecodeError>
 
 /// Verifies with the equation without cofactor; refuses an R of small order or of another form.
 ///
-/// The key has passed [`import`].
+/// The key has passed [`import`], so it is no point of small order.
+/// The library computes what R has to be and compares the encodings, so that an R of another form
+/// differs; what is left of the strict rule is a look at eight encodings, where its own `verify_strict`
+/// decompresses R once more.
 pub(super) fn verify(key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), DecodeError> {
     let signature = signature_form(signature)?;
     let key = <&[u8; KEY_BYTES]>::try_from(key).expect("the length was checked at import");
-    decompress(key)?.verify_strict(message, &signature).map_err(|_| {
+    let small = SMALL_ORDER.contains(signature.r_bytes());
+    let valid = decompress(key)?.verify(message, &signature).is_ok();
+    if !valid || guard!("format.key.small_r", small) {
         let detail = "ed25519 signature does not verify with this key and message";
-        DecodeError::new(ErrorCode::SignatureInvalid, detail)
-    })
+        return Err(DecodeError::new(ErrorCode::SignatureInvalid, detail));
+    }
+    Ok(())
 }
 
 pub(super) fn derive(seed: &[u8; 32]) -> [u8; KEY_BYTES] {
@@ -82,4 +110,53 @@ pub(super) fn derive(seed: &[u8; 32]) -> [u8; KEY_BYTES] {
 
 pub(super) fn sign(seed: &[u8; 32], message: &[u8]) -> [u8; SIGNATURE_BYTES] {
     SigningKey::from_bytes(seed).sign(message).to_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+
+    use super::*;
+
+    /// The points of small order are a group of 8, so eight different ones are all of them.
+    #[test]
+    fn the_points_of_small_order_are_these_eight() {
+        let distinct: BTreeSet<_> = SMALL_ORDER.iter().collect();
+        assert_eq!(distinct.len(), 8);
+        for bytes in &SMALL_ORDER {
+            assert!(decompress(bytes).unwrap().is_weak(), "{bytes:02x?}");
+            let mut y = *bytes;
+            y[31] &= 0x7f;
+            assert!(y.iter().rev().lt(PRIME.iter().rev()), "{bytes:02x?} is canonical");
+        }
+    }
+
+    /// Signatures whose equation holds with an R of small order, which the holder of the secret can
+    /// make for any message: with R as identity, and with an R of order 8 under a key that is the
+    /// sum of an honest one and a point of order 8.
+    #[test]
+    fn an_r_of_small_order_is_refused_though_the_equation_holds() {
+        let cases = [
+            (
+                "b02b51146f310199596dc509904c75d74b5f5b8319578f075f15a51b7702e437",
+                "0100000000000000000000000000000000000000000000000000000000000000\
+                 a8f029999162c38762de120d3e5cdf382aec158f5c69af37853659f5bb60e10e",
+            ),
+            (
+                "1999a49109a7df4dc1f4b137951a6fb77c21e889c62ea902017c64a69d083b87",
+                "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a\
+                 745503874e1ba733b6c3f8dd132745a4615ef867935feaa6824e1ab0d808e80b",
+            ),
+        ];
+        for (key, signature) in cases {
+            let key: [u8; KEY_BYTES] = crate::hash::decode_hex(key).unwrap();
+            let bytes: [u8; SIGNATURE_BYTES] = crate::hash::decode_hex(signature).unwrap();
+            let parsed = Signature::from_bytes(&bytes);
+            let library = import(&key).unwrap();
+            assert!(library.verify(&[0], &parsed).is_ok(), "the equation holds");
+            assert!(library.verify_strict(&[0], &parsed).is_err());
+            let refused = verify(&key, &[0], &bytes).unwrap_err();
+            assert_eq!(refused.code, ErrorCode::SignatureInvalid);
+        }
+    }
 }

@@ -19,8 +19,13 @@ digest_id! {
 }
 
 /// One to four keys, one per suite, in order of the suite; every one of them signs.
+///
+/// Compares by its keys, of which the id is a digest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Identity(Vec<PublicKey>);
+pub struct Identity {
+    keys: Vec<PublicKey>,
+    id: IdentityId,
+}
 
 impl Identity {
     /// Forms an identity of keys in order of their suite.
@@ -45,7 +50,8 @@ impl Identity {
             let detail = "identity has mldsa44 alone, allowed is it beside another suite";
             return refuse(ErrorCode::SuiteUnsupported, detail);
         }
-        Ok(Self(keys))
+        let id = IdentityId::new(hash::tagged(Tag::Identity, &[&cbor::encode(&to_cbor(&keys))]));
+        Ok(Self { keys, id })
     }
 
     /// Forms an identity of key texts in order of their suite.
@@ -63,33 +69,36 @@ impl Identity {
     #[must_use]
     pub fn is_shrunk_to(&self, other: &Self) -> bool {
         let shared = |key: &PublicKey| other.contains(key);
-        self.0.iter().any(shared) && !self.0.iter().all(shared)
+        self.keys.iter().any(shared) && !self.keys.iter().all(shared)
     }
 
     /// Returns the keys in order of their suite.
     #[must_use]
     pub fn keys(&self) -> &[PublicKey] {
-        &self.0
+        &self.keys
     }
 
     /// Tells whether this key is one of the identity.
     #[must_use]
     pub fn contains(&self, key: &PublicKey) -> bool {
-        self.0.contains(key)
+        self.keys.contains(key)
     }
 
     /// Returns the identity id.
     #[must_use]
-    pub fn id(&self) -> IdentityId {
-        let keys = cbor::encode(&self.to_cbor());
-        IdentityId::new(hash::tagged(Tag::Identity, &[&keys]))
+    pub const fn id(&self) -> IdentityId {
+        self.id
     }
 
     /// Returns the keys as KCBOR.
     #[must_use]
     pub fn to_cbor(&self) -> cbor::Value {
-        cbor::Value::array(self.0.iter().map(PublicKey::to_cbor))
+        to_cbor(&self.keys)
     }
+}
+
+fn to_cbor(keys: &[PublicKey]) -> cbor::Value {
+    cbor::Value::array(keys.iter().map(PublicKey::to_cbor))
 }
 
 impl TryFrom<PublicKey> for Identity {

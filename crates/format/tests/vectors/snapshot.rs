@@ -2,6 +2,7 @@
 
 use kapsule_abi::ErrorCode;
 use kapsule_format::container::Container;
+use kapsule_format::log::Checkpoint;
 use kapsule_format::snapshot::{self, Snapshot};
 
 use super::{Case, Verdict};
@@ -23,5 +24,14 @@ pub(crate) fn judge(case: &Case) -> Verdict {
     assert_eq!(again.capsules(), found.capsules());
     let (count, heads) = (index.capsules.count, index.heads.len());
     let (id, channel) = (found.id(), index.channel);
-    Ok(format!("snapshot {id}, channel {channel}, {count} capsules, {heads} heads"))
+    let mut noted = String::new();
+    if let Some(note) = found.checkpoint() {
+        let plain = snapshot::write(index.channel, found.capsules().values().copied(), []).unwrap();
+        let attached = Snapshot::decode(&plain).unwrap().with_checkpoint(note).unwrap();
+        assert_eq!(attached, bytes, "a checkpoint stands in one place");
+        assert_eq!(found.with_checkpoint(note).unwrap(), bytes, "there is one at most");
+        let Checkpoint { origin, size, .. } = &note.checkpoint;
+        noted = format!(", log {origin} of {size}");
+    }
+    Ok(format!("snapshot {id}, channel {channel}, {count} capsules, {heads} heads{noted}"))
 }

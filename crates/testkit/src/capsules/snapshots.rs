@@ -6,7 +6,9 @@ use kapsule_format::capsule::{Body, Capsule, CapsuleId, Post, kind};
 use kapsule_format::cbor::{self, Value};
 use kapsule_format::container::{Container, EntryRef, Kind, Writer};
 use kapsule_format::key::{SecretKey, Suite};
+use kapsule_format::log::{Checkpoint, LogName, SignedCheckpoint};
 use kapsule_format::snapshot::{self, Snapshot};
+use kapsule_format::tree::EMPTY_ROOT;
 
 use super::{Channel, key};
 use crate::receipts::vectors::{self, Vector};
@@ -36,7 +38,12 @@ pub fn print(snapshot: &Snapshot<'_>) -> String {
     let index = snapshot.index();
     let (count, heads) = (index.capsules.count, index.heads.len());
     let (id, channel) = (snapshot.id(), index.channel);
-    format!("snapshot {id}, channel {channel}, {count} capsules, {heads} heads")
+    let noted = |note: &SignedCheckpoint| {
+        let Checkpoint { origin, size, .. } = &note.checkpoint;
+        format!(", log {origin} of {size}")
+    };
+    let noted = snapshot.checkpoint().map(noted).unwrap_or_default();
+    format!("snapshot {id}, channel {channel}, {count} capsules, {heads} heads{noted}")
 }
 
 /// A channel with two posts that answer the same capsule.
@@ -118,11 +125,25 @@ fn bound(name: &str) -> Value {
     Value::Array(vec![Value::Array(entry.into())])
 }
 
+/// Name of the entry with a checkpoint.
+const CHECKPOINT: &str = "log/checkpoint.txt";
+
+/// A checkpoint of a log without entries.
+fn checkpoint() -> SignedCheckpoint {
+    let origin = LogName::new("example.org/log").expect("it has the form of a name");
+    let checkpoint = Checkpoint { origin, size: 0, root: EMPTY_ROOT };
+    SignedCheckpoint::sign(checkpoint, &key(Suite::Ed25519, 1)).expect("the key signs notes")
+}
+
 fn accepted(sample: &Sample) -> Vec<Vector> {
     let Sample { channel, posts } = sample;
     let bound = |members: &mut Members| set(members, 15, bound("x/note"));
     let secret = key(Suite::Ed25519, 1);
-    let cases: [(&str, &str, Vec<u8>); 8] = [
+    let noted = |entries: &mut Entries| {
+        entries.push((CHECKPOINT.into(), checkpoint().encode().into_bytes()));
+    };
+    let cases: [(&str, &str, Vec<u8>); 9] = [
+        ("checkpoint", "beside the log of its sender", sample.with_entries(noted)),
         ("genesis", "a channel of which nothing was said", sample.write(&[&channel.genesis], &[])),
         ("two-heads", "two posts that answer one capsule", sample.whole()),
         (
@@ -276,6 +297,14 @@ fn of_entries(sample: &Sample) -> Vec<Vector> {
         case("capsule-name", "a name that is no id", "E025_CONTAINER_UNLISTED", &|entries| {
             let at = place(entries, genesis);
             entries[at].0 = "capsules/genesis.kapsule".into();
+        }),
+        case("checkpoint-unsigned", "without a line", "E309_CHECKPOINT_INVALID", &|entries| {
+            let text = format!("{}\n", checkpoint().checkpoint.text());
+            entries.push((CHECKPOINT.into(), text.into_bytes()));
+        }),
+        case("checkpoint-name", "there is one at most", "E025_CONTAINER_UNLISTED", &|entries| {
+            let note = checkpoint().encode().into_bytes();
+            entries.push(("log/checkpoint-2.txt".into(), note));
         }),
         case("signature-name", "no envelope has it", "E038_KEYID_MISMATCH", &|entries| {
             entries.push(("sig/someone.dsse.json".into(), b"{}".to_vec()));

@@ -81,15 +81,7 @@ impl Session<'_> {
             let detail = format!("the entry is a {}, which accepts nothing", entry.kind.name());
             return refuse(ErrorCode::LogInclusionInvalid, detail);
         }
-        let cosigned = |key: &&String| {
-            let key: Result<VerifierKey, DecodeError> = key.parse();
-            key.is_ok_and(|key| proof.note.verify(&key).is_ok())
-        };
-        let cosigners = trust.cosigners.iter().filter(cosigned).count() as u64;
-        if guard!("format.receipt.log_quorum", cosigners < trust.quorum) {
-            let detail = format!("{cosigners} cosigners signed, needed are {}", trust.quorum);
-            return refuse(ErrorCode::CosignerQuorum, detail);
-        }
+        let cosigners = trust.check_quorum(&proof.note)?;
         Ok(Logged { origin: origin.to_string(), cosigners })
     }
 }
