@@ -155,8 +155,9 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     /// As [`Container::decode`] and [`Index::decode`]; E001 for another kind of container; E025 for
     /// an entry that is neither bound nor attached, E038 for the name of an envelope, E013 for a
-    /// bound entry with other bytes; as [`SignedCheckpoint::decode`] for the checkpoint; E015 if number, root or heads are not those of the capsules;
-    /// E510 for a capsule that is malformed, stands under another name or is of another channel.
+    /// bound entry with other bytes; as [`SignedCheckpoint::decode`] for the checkpoint; E015 if
+    /// number, root or heads are not those of the capsules; E510 for a capsule that is malformed,
+    /// stands under another name or is of another channel.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let container = Container::decode(bytes)?;
         if guard!("format.snapshot.container_kind", container.kind() != Kind::Snapshot) {

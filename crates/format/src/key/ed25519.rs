@@ -90,8 +90,8 @@ pub(super) fn signature_form(signature: &[u8]) -> Result<Signature, DecodeError>
 ///
 /// The key has passed [`import`], so it is no point of small order.
 /// The library computes what R has to be and compares the encodings, so that an R of another form
-/// differs; what is left of the strict rule is a look at eight encodings, where its own `verify_strict`
-/// decompresses R once more.
+/// differs; what is left of the strict rule is a look at eight encodings, where its own
+/// `verify_strict` decompresses R once more.
 pub(super) fn verify(key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), DecodeError> {
     let signature = signature_form(signature)?;
     let key = <&[u8; KEY_BYTES]>::try_from(key).expect("the length was checked at import");
