@@ -135,7 +135,7 @@ impl Candidate<'_> {
 struct Examined {
     signatures: Result<Signatures, DecodeError>,
     /// What came of its payload, if that was looked at.
-    processed: Option<Processed>,
+    processed: Option<Box<Processed>>,
 }
 
 impl Examined {
@@ -154,7 +154,8 @@ impl Examined {
         // A key that was not held in an earlier round may be held in this one.
         let opened = examined.processed.as_ref().is_some_and(|done| done.unread.is_none());
         if examined.signatures.is_ok() && !opened {
-            examined.processed = Some(process(keys, logics, candidate.file.capsule()));
+            let processed = process(keys, logics, candidate.file.capsule());
+            examined.processed = Some(Box::new(processed));
         }
         examined
     }
@@ -176,14 +177,14 @@ enum Settled {
         fate: Fate,
         fuel: u64,
     },
-    Waits(DecodeError, Examined),
+    Waits(DecodeError, Box<Examined>),
 }
 
 /// What the judgement alone decides.
 enum Judged {
     Settled(Settled),
     /// Accepted, and nothing else yet.
-    Accepted(Entrance, Option<Processed>),
+    Accepted(Entrance, Option<Box<Processed>>),
 }
 
 /// A file that is no capsule, with the reason.
@@ -339,7 +340,7 @@ impl Ingest<'_> {
                 Judged::Accepted(entrance, processed) => (entrance, processed),
             };
             let capsule = one.file.capsule();
-            let processed = processed.unwrap_or_else(|| process(keys, logics, capsule));
+            let processed = processed.unwrap_or_else(|| Box::new(process(keys, logics, capsule)));
             let around = Around { logics, trusted, entrance, now_ms: *now_ms };
             let kept = keep(write, around, capsule, &processed)?;
             Ok(finished(entrance, &processed, kept))
@@ -433,7 +434,7 @@ fn round<'f>(
                     let one = &candidates[index];
                     match settle(write, one, examined)? {
                         Settled::Waits(error, examined) => {
-                            waits.insert(index, (error, examined));
+                            waits.insert(index, (error, *examined));
                         }
                         Settled::Done(fate) => {
                             decided |= fate != Fate::Held;
@@ -487,7 +488,7 @@ fn settle(
     };
     let settled = match judge(&write.view(), keys, &one.file, signatures, now_ms)? {
         Verdict::Held => Settled::Done(Fate::Held),
-        Verdict::Wait(error) => Settled::Waits(error, examined),
+        Verdict::Wait(error) => Settled::Waits(error, Box::new(examined)),
         Verdict::Refuse(error) => refuse(write, Some(one.file.capsule().id()), error)?,
         Verdict::Accept { fork } => {
             accept(write, &one.file, now_ms)?;
