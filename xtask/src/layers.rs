@@ -87,8 +87,11 @@ const PURE_USES: &[(&str, &[&str])] = &[
         "format",
         &[
             "+age",
+            "+age-core",
+            "+bech32",
             "+saphyr-parser",
             "+toml",
+            "+x25519-dalek",
             "data-encoding",
             "ed25519-dalek",
             "k256",
