@@ -149,6 +149,37 @@ fn other_keys_and_packages_are_another_feed() {
 }
 
 #[test]
+fn bodies_that_go_or_return_and_new_epochs_are_another_feed() {
+    let bench = bench();
+    keyrings(&bench);
+    post(&bench, "post", "old", 1, &[]);
+    post(&bench, "post", "new", 2, &[]);
+    bench.ok(&["dispatch", "set", "post", "rank.mod"]);
+    let see = |more: &[&str]| {
+        let (rows, end) = last(bench.json(&[&["feed", "--now", NOW], more].concat()));
+        let texts: Vec<String> = texts(&rows).into_iter().map(str::to_owned).collect();
+        (texts.join(" "), end["pruned"].clone(), end["cached"] == true)
+    };
+    let told = |text: &str, pruned: &str, cached| (text.to_owned(), pruned.into(), cached);
+    assert_eq!(see(&[]), told("new old", "0", false));
+    assert_eq!(see(&[]), told("new old", "0", true));
+    bench.ok(&["prune", "--keep", "1"]);
+    assert_eq!(see(&[]), told("new", "1", false));
+    assert_eq!(see(&[]), told("new", "1", true));
+    assert_eq!(see(&["--channel", "news"]), told("new", "1", false));
+    ingest(&bench, "post-1.kapsule");
+    assert_eq!(see(&[]), told("new old", "0", false));
+    assert_eq!(see(&["--channel", "news"]), told("new old", "0", false));
+    bench.ok(&["channel", "rotate", "news", "--key", "alice"]);
+    assert_eq!([see(&[]).2, see(&[]).2], [false, true]);
+    keyrings(&bench);
+    post(&bench, "post", "newest", 3, &[]);
+    assert_eq!(see(&[]), told("newest new old", "0", false));
+    assert_eq!(see(&[]), told("newest new old", "0", true));
+    bench.ok(&["doctor"]);
+}
+
+#[test]
 fn trust_and_rules_shape_the_feed() {
     let bench = bench();
     keyrings(&bench);

@@ -154,6 +154,15 @@ pub(crate) fn capsule_row(row: &Row<'_>) -> Result<CapsuleRow, StoreError> {
     })
 }
 
+/// Goes from each channel to the next one; grouping the capsules would go through all of them.
+pub(crate) const CHANNELS: &str = "WITH RECURSIVE one(channel) AS (
+    SELECT min(channel) FROM capsule
+    UNION ALL
+    SELECT (SELECT min(channel) FROM capsule WHERE channel > one.channel)
+    FROM one WHERE one.channel IS NOT NULL)
+    SELECT one.channel FROM one LEFT JOIN capsule ON capsule.id = one.channel
+    WHERE one.channel IS NOT NULL ORDER BY capsule.number";
+
 /// What can be asked of the capsules, inside a change or outside.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
@@ -246,13 +255,15 @@ impl View<'_> {
         self.list(&sql, params![channel.as_ref(), wanted, to_sql(count)?], capsule_row)
     }
 
-    /// Returns the channels, in the order in which their first capsule came.
+    /// Returns the channels in the order in which their starts came, those without one first.
+    ///
+    /// Looks at one row of an index for each channel, however many capsules it has.
     ///
     /// # Errors
     /// Those of the database.
     pub fn channels(&self) -> Result<Vec<ChannelId>, StoreError> {
-        let sql = "SELECT channel FROM capsule GROUP BY channel ORDER BY min(number)";
-        self.list(sql, [], |row| Ok(ChannelId::of_genesis(CapsuleId::new(digest(row.get(0)?)?))))
+        let read = |row: &Row<'_>| Ok(ChannelId::of_genesis(CapsuleId::new(digest(row.get(0)?)?)));
+        self.list(CHANNELS, [], read)
     }
 
     /// Returns what followers ask of a capsule, if it is held.

@@ -41,6 +41,8 @@ mod graph;
 mod host;
 mod log;
 mod open;
+#[cfg(test)]
+mod plans;
 mod prune;
 mod receipts;
 mod schema;

@@ -32,6 +32,12 @@ pub struct PrunedRow {
     pub entry: u64,
 }
 
+/// Counts the pruned capsules of a channel.
+///
+/// A cross join begins with its left side; where SQLite chooses, it goes through every capsule.
+pub(crate) const PRUNED_IN: &str = "SELECT count(*) FROM pruned
+    CROSS JOIN capsule ON capsule.id = pruned.capsule WHERE channel = ?1";
+
 impl View<'_> {
     /// Returns the capsules whose bodies may be dropped: of a kind and channel, claimed before a
     /// time, and not among the newest of the channel.
@@ -74,12 +80,13 @@ impl View<'_> {
 
     /// Returns how many capsules of a channel, or of all, have no body any more.
     ///
+    /// Looks at those alone, however many others there are.
+    ///
     /// # Errors
     /// Those of the database.
     pub fn pruned_count(&self, channel: Option<&ChannelId>) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM pruned JOIN capsule ON capsule.id = pruned.capsule
-                   WHERE ?1 IS NULL OR channel = ?1";
-        let counts = self.list(sql, [channel.map(AsRef::as_ref)], |row| from_sql(row.get(0)?))?;
+        let Some(channel) = channel else { return Ok(self.pruned_mark()?[0]) };
+        let counts = self.list(PRUNED_IN, [channel.as_ref()], |row| from_sql(row.get(0)?))?;
         Ok(counts.first().copied().unwrap_or_default())
     }
 

@@ -30,6 +30,26 @@ fn what_is_put_is_found_again() {
 }
 
 #[test]
+fn channels_are_listed_in_the_order_of_their_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path());
+    assert_eq!(store.view().channels().unwrap(), []);
+    let mut started = Vec::new();
+    for _ in 0..5 {
+        let (mut author, genesis) = Author::start();
+        put(&mut store, &genesis);
+        put(&mut store, &author.post("hello"));
+        started.push(author.channel);
+        assert_eq!(store.view().channels().unwrap(), started);
+    }
+    // One whose start is not held, as no command makes it, is not passed over.
+    let (mut author, _) = Author::start();
+    put(&mut store, &author.post("hello"));
+    started.insert(0, author.channel);
+    assert_eq!(store.view().channels().unwrap(), started);
+}
+
+#[test]
 fn a_large_capsule_stands_beside_the_database() {
     let folder = tempfile::tempdir().unwrap();
     let store = filled(folder.path());

@@ -1,7 +1,7 @@
 //! Bodies that are dropped and taken back.
 
 use kapsule_abi::ErrorCode;
-use kapsule_format::capsule::{Capsule, CapsuleId};
+use kapsule_format::capsule::{Capsule, CapsuleId, ChannelId};
 use kapsule_store::{CapsuleFile, Store, StoreError};
 
 use crate::support::{Author, log_key, open, put, vkey};
@@ -37,7 +37,9 @@ fn a_pruned_capsule_keeps_its_place_and_takes_its_body_back() {
     assert!(prune(&mut store, &ids[0]) && prune(&mut store, &ids[1]));
     assert!(!prune(&mut store, &ids[0]));
     let view = store.view();
-    assert_eq!(view.pruned_count(Some(&author.channel)).unwrap(), 2);
+    let elsewhere = ChannelId::of_genesis(ids[0]);
+    let counts = [Some(&author.channel), Some(&elsewhere), None];
+    assert_eq!(counts.map(|channel| view.pruned_count(channel).unwrap()), [2, 0, 2]);
     assert_eq!(view.pruned().unwrap().iter().map(|row| row.size).max(), Some(large.len() as u64));
     let header = view.file(&ids[1]).unwrap();
     let capsule = Capsule::decode(&header).unwrap();
