@@ -90,8 +90,20 @@ fn heads_say_what_is_lacking() {
     let channel = parts[0]["channel"].as_str().unwrap();
     let found = one.json(&["snapshot", "heads", "--channel", &channel[..8]]);
     assert_eq!(found[0]["heads"], serde_json::json!(heads(&other)));
+    let nothing = one.ok(&["snapshot", "export", "none", "--have", &heads(&one)[0]]);
+    assert!(nothing.stderr.contains("no snapshot was written"), "{}", nothing.stderr);
+    assert_eq!((nothing.stdout, names(&one, "none").len()), (vec![], 0));
     assert_eq!(one.run(&["snapshot", "heads", "--channel", "nobody"]).code, 15);
     assert_eq!(one.run(&["snapshot", "export", "more", "--have", "x"]).code, 2);
+}
+
+#[test]
+fn a_store_without_capsules_exports_nothing_and_says_so() {
+    let bench = Bench::new();
+    bench.write("none.kapsule", "no capsule");
+    assert_eq!(bench.run(&["ingest", "none.kapsule"]).code, 20);
+    bench.fails(&["snapshot", "export", "parts"], 2, "USAGE", "the store has no capsules");
+    assert!(!bench.path("parts").exists());
 }
 
 #[test]

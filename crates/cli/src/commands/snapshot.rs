@@ -157,11 +157,20 @@ pub(super) fn run(context: &Context, command: &Command) -> Done {
 fn export(context: &Context, args: &ExportArgs) -> Done {
     let store = storing::open(context)?;
     let channels = channels(context, &store, args.channel.as_deref())?;
+    if channels.is_empty() {
+        let hint = "take some in with `kapsule ingest` or `kapsule snapshot import`";
+        return Err(Failure::usage("the store has no capsules", hint));
+    }
     let note = args.witness.note(&store)?;
     make(&args.directory)?;
+    let mut lacked = 0;
     for channel in channels {
-        let lacked = store.view().lacked(&channel, &args.have)?;
-        write(context, &store, (&channel, &lacked), note.as_ref(), &args.directory)?;
+        let nodes = store.view().lacked(&channel, &args.have)?;
+        write(context, &store, (&channel, &nodes), note.as_ref(), &args.directory)?;
+        lacked += nodes.len();
+    }
+    if lacked == 0 {
+        context.ui.say("the other side has every capsule; no snapshot was written");
     }
     Ok(0)
 }
