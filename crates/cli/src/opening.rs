@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kapsule_abi::ErrorCode;
+use kapsule_format::DecodeError;
 use kapsule_format::acceptance::Acceptance;
 use kapsule_format::capsule::Surroundings;
 use kapsule_format::encrypt::Identities;
@@ -56,7 +57,7 @@ pub(crate) struct TrustArgs {
 
 /// Reads a package id of the command line.
 pub(crate) fn decode_id(text: &str) -> Result<PackageId, String> {
-    text.parse().map_err(|error: kapsule_format::DecodeError| error.to_string())
+    text.parse().map_err(|error: DecodeError| error.to_string())
 }
 
 /// Reads a level of the command line.
@@ -239,6 +240,17 @@ impl Verifier<'_> {
 
     fn trust(&self) -> Option<&Trust> {
         self.roots.as_ref().map(|roots| &roots.trust)
+    }
+
+    /// Returns the trust file, if there is one and it may be used now.
+    ///
+    /// # Errors
+    /// Why its chain does not lead here; E118 outside its validity window.
+    pub(crate) fn trust_in_force(&self) -> Result<Option<&Trust>, DecodeError> {
+        let Some(roots) = &self.roots else { return Ok(None) };
+        roots.chain.as_ref().map_err(Clone::clone)?;
+        let skew_ms = self.base_options(Level::ProofOnly, Asked::default()).max_skew_ms;
+        roots.trust.in_force(now_ms(), skew_ms).map(Some)
     }
 
     /// Verifies and reports; requires proof-only unless asked for more.

@@ -6,7 +6,6 @@ use kapsule_abi::{ErrorCode, guard};
 use kapsule_format::known::Known;
 use kapsule_format::limits::{ENVELOPE_BYTES_MAX, JSON_FILE_BYTES_MAX, TRUST_COMPANIONS_MAX};
 use kapsule_format::trust::{Chain, CompanionName, Link, Trust};
-use kapsule_format::verify::Options;
 use kapsule_format::{DecodeError, Digest, hash};
 
 use crate::error::Failure;
@@ -84,21 +83,6 @@ pub(crate) struct Roots {
 }
 
 impl Roots {
-    /// Returns the trust file, if it may be used now.
-    ///
-    /// # Errors
-    /// Why its chain does not lead here; E118 outside its validity window.
-    pub(crate) fn in_force(&self, now_ms: u64) -> Result<&Trust, DecodeError> {
-        self.chain.as_ref().map_err(Clone::clone)?;
-        let skew_ms = Options::default().max_skew_ms;
-        if guard!("cli.roots.window", !self.trust.is_valid_at(now_ms, skew_ms)) {
-            let serial = self.trust.serial;
-            let detail = format!("the trust file {serial} is outside its validity window");
-            return Err(DecodeError::new(ErrorCode::TrustFileStale, detail));
-        }
-        Ok(&self.trust)
-    }
-
     /// Reads a trust file and follows its chain back to the pin, to what is known, or to serial 1.
     pub(crate) fn read(
         path: &Path,

@@ -198,6 +198,11 @@ fn a_checkpoint_goes_along_and_is_checked_where_its_log_is_trusted() {
     other.ok(&old);
     let told = &other.json(&["snapshot", "import", &name, "--trust", "old.json"])[0];
     assert_eq!(told["verified"], false, "{told}");
+    // How far a clock may be off is for the acceptance file to say.
+    other.ok(&["accept", "--max-skew-ms", "9000000000000", "-o", "accept.json"]);
+    let skewed = ["--trust", "old.json", "--accept", "accept.json"];
+    let told = &other.json(&[&["snapshot", "import", &name], &skewed[..]].concat())[0];
+    assert_eq!(told["verified"], true, "{told}");
     // So are cosigners, where it asks for some.
     let more = ["key", "trust", "me", "--log", vkey, "--cosigner", vkey, "--quorum", "2"];
     other.ok(&[&more[..], &["-o", "strict.json"]].concat());

@@ -138,18 +138,31 @@ impl Trust {
     /// E309 where no key of the log is listed, or none of them signed; E124 for too few cosigners;
     /// as [`VerifierKey`] for a listed key that is none.
     pub fn check_checkpoint(&self, note: &SignedCheckpoint) -> Result<u64, DecodeError> {
-        let origin = note.checkpoint.origin.as_str();
+        self.verify_log(note.checkpoint.origin.as_str(), |key| note.verify(key))?;
+        self.check_quorum(note)
+    }
+
+    /// Returns what `verify` says of the first listed key of a log that it accepts, or else of the
+    /// last one.
+    ///
+    /// # Errors
+    /// E309 where no key of the log is listed; as [`VerifierKey`] for a listed key that is none; as
+    /// `verify`.
+    pub(crate) fn verify_log<T>(
+        &self,
+        origin: &str,
+        verify: impl Fn(&VerifierKey) -> Result<T, DecodeError>,
+    ) -> Result<T, DecodeError> {
         let keys = self.logs.iter().filter(|log| log.origin == origin).flat_map(|log| &log.vkeys);
         let detail = format!("the trust file lists no key of the log `{origin}`");
         let mut verified = Err(DecodeError::new(ErrorCode::CheckpointInvalid, detail));
         for key in keys {
-            verified = note.verify(&key.parse()?);
+            verified = verify(&key.parse()?);
             if verified.is_ok() {
                 break;
             }
         }
-        verified?;
-        self.check_quorum(note)
+        verified
     }
 
     /// Counts the listed cosigners that signed a checkpoint, and checks that they are enough.
@@ -216,10 +229,17 @@ impl Trust {
         }
     }
 
-    /// Tells whether the file may be used at this time, give or take `skew_ms`.
-    #[must_use]
-    pub fn is_valid_at(&self, now_ms: u64, skew_ms: u64) -> bool {
-        is_within(now_ms, skew_ms, self.valid_from, self.valid_until)
+    /// Returns the file, if it may be used at this time, give or take `skew_ms`.
+    ///
+    /// # Errors
+    /// E118 outside its validity window.
+    pub fn in_force(&self, now_ms: u64, skew_ms: u64) -> Result<&Self, DecodeError> {
+        let valid = is_within(now_ms, skew_ms, self.valid_from, self.valid_until);
+        if guard!("format.trust.window", !valid) {
+            let detail = format!("the trust file {} is outside its validity window", self.serial);
+            return Err(DecodeError::new(ErrorCode::TrustFileStale, detail));
+        }
+        Ok(self)
     }
 
     /// Returns the entry of an identity.

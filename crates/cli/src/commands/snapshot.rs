@@ -349,9 +349,8 @@ fn tell_checkpoint(
     note: &SignedCheckpoint,
 ) -> Result<(), Failure> {
     let Checkpoint { origin, size, root } = &note.checkpoint;
-    let trust = verifier.roots().map(|roots| roots.in_force(opening::now_ms())).transpose();
     let listed = |trust: &&Trust| trust.logs.iter().any(|log| log.origin == origin.as_str());
-    let checked = match trust.map(|trust| trust.filter(listed)) {
+    let checked = match verifier.trust_in_force().map(|trust| trust.filter(listed)) {
         Ok(Some(trust)) => trust.check_checkpoint(note).map(Some).map_err(|error| {
             let message = format!("the checkpoint in {} is not that of its log", path.display());
             Failure::decode(message, &error, "get the snapshot again from whoever made it")

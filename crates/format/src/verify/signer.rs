@@ -8,6 +8,7 @@ use kapsule_abi::{ErrorCode, guard};
 
 use super::checks::{Options, not_done};
 use super::report::{Check, CheckName, CheckResult};
+use crate::DecodeError;
 use crate::key::{Identity, IdentityId, PublicKey, is_published_test_key};
 use crate::trust::{Role, Trust};
 
@@ -143,20 +144,13 @@ impl<'a> Roots<'a> {
 
     /// Returns the file, if it may be used at all.
     pub(super) fn in_force(&self) -> Result<&'a Trust, Refusal> {
-        let refuse = |code, detail| Err(Refusal { code, detail });
-        let (trust, now_ms, skew_ms) = (self.trust, self.now_ms, self.options.max_skew_ms);
+        let refuse = |DecodeError { code, detail, .. }| Refusal { code, detail };
         if let Some(error) = &self.options.trust_refused
             && guard!("format.verify.trust_refused", true)
         {
-            return refuse(error.code, error.detail.clone());
+            return Err(refuse(error.clone()));
         }
-        if guard!("format.verify.trust_window", !trust.is_valid_at(now_ms, skew_ms)) {
-            return refuse(
-                ErrorCode::TrustFileStale,
-                format!("the trust file {} is outside its validity window", trust.serial),
-            );
-        }
-        Ok(trust)
+        self.trust.in_force(self.now_ms, self.options.max_skew_ms).map_err(refuse)
     }
 
     /// Asks whether an identity is accepted in a role, for a package if one is meant.

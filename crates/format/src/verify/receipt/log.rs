@@ -11,7 +11,7 @@ use super::super::report::CheckName;
 use super::super::signer::Roots;
 use super::Session;
 use crate::DecodeError;
-use crate::log::{EntryKind, LogProof, VerifierKey};
+use crate::log::{EntryKind, LogProof};
 use crate::receipt::LOG_PROOFS;
 
 /// A log that tells of the receipt.
@@ -58,24 +58,11 @@ impl Session<'_> {
             let detail = "no trust file or no clock was given";
             return refuse(ErrorCode::NotLookedAt, detail.to_string());
         };
-        let trust = match roots.in_force() {
-            Ok(trust) => trust,
-            Err(refusal) => return refuse(refusal.code, refusal.detail),
-        };
+        let trust =
+            roots.in_force().map_err(|refused| DecodeError::new(refused.code, refused.detail))?;
         let origin = proof.note.checkpoint.origin.as_str();
-        let listed = trust.logs.iter().find(|log| log.origin == origin);
-        let keys = listed.into_iter().flat_map(|log| &log.vkeys);
         let subject = self.receipt.claim().id();
-        let detail = format!("the trust file lists no key of the log `{origin}`");
-        let mut verified = Err(DecodeError::new(ErrorCode::CheckpointInvalid, detail));
-        for key in keys {
-            let key: VerifierKey = key.parse()?;
-            verified = proof.verify(&key, subject.digest());
-            if verified.is_ok() {
-                break;
-            }
-        }
-        let entry = verified?;
+        let entry = trust.verify_log(origin, |key| proof.verify(key, subject.digest()))?;
         let tells = matches!(entry.kind, EntryKind::ReceiptIssued | EntryKind::ReceiptVerified);
         if guard!("format.receipt.log_kind", !tells) {
             let detail = format!("the entry is a {}, which accepts nothing", entry.kind.name());
