@@ -48,6 +48,11 @@ impl CodeCache {
         Compiled::from_stored(&fs::read(path).ok()?, &self.key, origin, wasm)
     }
 
+    /// Tells whether there is something under the name of a module's code.
+    pub(crate) fn has(&self, origin: &CodeOrigin) -> bool {
+        self.path(origin).exists()
+    }
+
     /// Keeps the code of a module, whole or not at all.
     pub(crate) fn keep(&self, compiled: &Compiled, origin: &CodeOrigin) {
         let Ok(Some(entry)) = compiled.to_stored(&self.key, origin) else { return };

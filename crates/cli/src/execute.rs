@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use kapsule_abi::{ErrorCode, Hostcall, Limit, Outcome, Rule, guard};
 use kapsule_engine::{
-    Backend, CodeOrigin, Compiled, Compose, Host, HostError, Job, JobOptions, Pool, Replay,
+    Ahead, Backend, CodeOrigin, Compiled, Compose, Host, HostError, Job, JobOptions, Pool, Replay,
     ReplayOptions, Run, RunError,
 };
 use kapsule_format::manifest::Abi;
@@ -68,7 +68,27 @@ pub(crate) fn load<'a>(
     package: &'a Package,
     module: impl Into<Cow<'a, [u8]>>,
 ) -> Result<Loaded<'a>, Failure> {
-    load_with(name, package, module.into(), None)
+    load_with(name, package, module.into(), Prepared::default())
+}
+
+/// What may spare work that is the same for every run of a module.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared {
+    /// Code that was kept, where it may be used.
+    pub(crate) cache: Option<CodeCache>,
+    /// Metering that has begun.
+    pub(crate) ahead: Option<Ahead>,
+}
+
+impl Prepared {
+    /// Begins to meter the module of a file of which nothing is known yet, unless a cache may have
+    /// its code.
+    pub(crate) fn begin(file: &[u8], cache: Option<CodeCache>) -> Self {
+        let ahead = Ahead::begin(file, |module, profile| {
+            cache.as_ref().is_none_or(|cache| !cache.has(&CodeOrigin { module, profile }))
+        });
+        Self { cache, ahead }
+    }
 }
 
 /// Finds the code of a module in a cache, or does what [`load`] does and lets runs keep the code.
@@ -79,8 +99,9 @@ pub(crate) fn load_with<'a>(
     name: &'a str,
     package: &'a Package,
     wasm: Cow<'a, [u8]>,
-    cache: Option<CodeCache>,
+    prepared: Prepared,
 ) -> Result<Loaded<'a>, Failure> {
+    let Prepared { cache, ahead } = prepared;
     let exec = &package.manifest().exec;
     if exec.abi != Abi::KapsuleV1 {
         return Err(Failure::new(
@@ -108,6 +129,10 @@ pub(crate) fn load_with<'a>(
         callees,
     };
     if loaded.hot.is_none() {
+        if let Some(ahead) = ahead {
+            let module = ahead.meter(&loaded.wasm, profile);
+            loaded.metered = module.map_err(|error| module_refused(name, &error))?.into();
+        }
         loaded.imports = grants::distinct(loaded.module()?);
     }
     Ok(loaded)

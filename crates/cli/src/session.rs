@@ -13,7 +13,7 @@ use crate::closure::{self, Found, Library, PackageArgs};
 use crate::codecache::CodeCache;
 use crate::convert::rows::Trust;
 use crate::error::Failure;
-use crate::execute::{self, Engine, Loaded, Ran, Request};
+use crate::execute::{self, Engine, Loaded, Prepared, Ran, Request};
 use crate::files::{self, INPUT_BYTES_MAX};
 use crate::grants::{Effective, GrantArgs};
 use crate::interrupt;
@@ -128,6 +128,9 @@ impl SessionArgs {
         let name = files.name();
         let verifier = self.trust.verifier()?;
         let sources = self.packages.sources(context)?;
+        let cache = context.home().ok().filter(|_| engine != Engine::Wasmi);
+        let cache = cache.and_then(|home| CodeCache::open(&home));
+        let mut prepared = Prepared::begin(files.bytes(), cache);
         // A file that is no package is refused with everything that verification says of it.
         let package = opening::decode(files)
             .or_else(|failure| verifier.open(files, Asked::default()).and(Err(failure)))?;
@@ -139,12 +142,12 @@ impl SessionArgs {
         let effective = self.grants.effective(opened.package.policy())?;
         let library = Library::new(&closure)?;
         // Code of an encrypted module is not left on the disk in the clear.
-        let open = opened.package.manifest().exec.encrypted.is_none();
-        let used = open && engine != Engine::Wasmi;
-        let cache = context.home().ok().filter(|_| used).and_then(|home| CodeCache::open(&home));
+        if opened.package.manifest().exec.encrypted.is_some() {
+            prepared.cache = None;
+        }
         let module = opened.module.as_slice().into();
         let loaded =
-            execute::load_with(&name, &opened.package, module, cache)?.with_callees(&library);
+            execute::load_with(&name, &opened.package, module, prepared)?.with_callees(&library);
         let input = match &self.input {
             Some(path) => files::read(path, "input", INPUT_BYTES_MAX)?,
             None => Vec::new(),

@@ -76,6 +76,8 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "std")]
+mod ahead;
 mod auto;
 mod backend;
 mod compose;
@@ -90,6 +92,8 @@ mod run;
 #[cfg(feature = "jit")]
 mod tiered;
 
+#[cfg(feature = "std")]
+pub use ahead::Ahead;
 pub use auto::{run_auto, run_auto_with, run_hot, run_once};
 pub use backend::{Backend, Compiled, JIT_FUEL_MIN, TrapSite, compile};
 #[cfg(feature = "jit")]

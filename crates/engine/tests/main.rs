@@ -1,6 +1,7 @@
 //! Integration tests: the same cases on every backend.
 
 mod abi_table;
+mod ahead;
 mod compose;
 mod hostcalls;
 mod limits;

@@ -2,7 +2,7 @@
 
 use kapsule_abi::Outcome;
 use kapsule_engine::raw::{RawModule, RawValue};
-use kapsule_engine::{Backend, CodeKey, CodeOrigin, Compiled, MemoryHost, Run, RunError};
+use kapsule_engine::{Ahead, Backend, CodeKey, CodeOrigin, Compiled, MemoryHost, Run, RunError};
 use kapsule_engine::{compile, run, run_once};
 use kapsule_format::authoring::{Draft, Inputs};
 use kapsule_format::hash::sha256;
@@ -124,8 +124,9 @@ fn verified(file: &[u8]) -> Result<verify::Verified<kapsule_format::package::Pac
 }
 
 fn ours(file: &[u8], backend: Backend) -> Result<(), String> {
+    let ahead = Ahead::begin(file, |_, _| true).ok_or("the package is not worth a thread")?;
     let package = verified(file)?;
-    let metered = meter(package.payload())?;
+    let metered = ahead.meter(package.payload(), Profile::Integer1).map_err(|e| e.to_string())?;
     let policy = policy();
     completed(run_once(&metered, backend, &job(&policy, true), &mut MemoryHost::default()))
 }
