@@ -220,17 +220,19 @@ pub(crate) fn jobs() -> usize {
 /// Takes files apart on all cores while one thread looks up what is known of them; no signature is
 /// looked at.
 pub(crate) fn look<'f>(store: &Store, files: &'f [File]) -> Result<Vec<Looked<'f>>, Failure> {
-    let (view, mut looked) = (store.view(), Vec::with_capacity(files.len()));
+    let mut looked = Vec::with_capacity(files.len());
     let work = |index: usize| {
         let bytes = &files[index].bytes;
         let found = CapsuleFile::decode(bytes);
         let sha256 = found.as_ref().map_or_else(|_| sha256(bytes), |found| *found.sha256());
         (found, sha256)
     };
-    batch::in_order(files.len(), jobs(), work, |index, (found, sha256)| {
-        let decided = decided(view, found.as_ref().ok(), &sha256)?;
-        looked.push(Looked { file: &files[index], found, sha256, decided });
-        Ok::<(), Failure>(())
+    store.look(|view| {
+        batch::in_order(files.len(), jobs(), work, |index, (found, sha256)| {
+            let decided = decided(view, found.as_ref().ok(), &sha256)?;
+            looked.push(Looked { file: &files[index], found, sha256, decided });
+            Ok::<(), Failure>(())
+        })
     })?;
     if looked.len() < files.len() {
         return Err(interrupt::failure());
@@ -524,15 +526,17 @@ pub(crate) const OPENED_TOGETHER: usize = 4_096;
 /// Opens capsules of a store on all cores, and gives what each says to `then` in the order of the
 /// rows; nothing for one that no key opens.
 pub(crate) fn open_rows(
-    view: View<'_>,
+    store: &Store,
     keys: &Keys<'_>,
     rows: &[CapsuleRow],
     mut then: impl FnMut(Option<Item>),
 ) -> Result<(), Failure> {
     for portion in rows.chunks(OPENED_TOGETHER) {
         interrupt::check()?;
-        let files = portion.iter().map(|row| view.file(&row.id));
-        let files = files.collect::<Result<Vec<_>, StoreError>>()?;
+        let files: Vec<Vec<u8>> = store.look(|view| {
+            let files = portion.iter().map(|row| view.file(&row.id));
+            files.collect::<Result<_, StoreError>>()
+        })?;
         let work = |index: usize| {
             let capsule = Capsule::decode(&files[index]).map_err(StoreError::from)?;
             let body = keys.open(&capsule).map(|opened| opened.body);
@@ -553,7 +557,7 @@ pub(crate) fn open_rows(
 pub(crate) fn statements(store: &Store, keys: &Keys<'_>) -> Result<Vec<Statement>, Failure> {
     let rows = store.view().of_kind(kind::TRUST)?;
     let mut statements = Vec::new();
-    open_rows(store.view(), keys, &rows, |item| {
+    open_rows(store, keys, &rows, |item| {
         statements.extend(item.iter().flat_map(processing::statements));
     })?;
     Ok(statements)

@@ -186,7 +186,7 @@ impl<'a> Desk<'a> {
         let progress = (rows.len() > ingest::OPENED_TOGETHER)
             .then(|| ui.begin_counted(&what, rows.len() as u64));
         let mut opened = Opened::default();
-        ingest::open_rows(self.store.view(), &keys, rows, |item| {
+        ingest::open_rows(&self.store, &keys, rows, |item| {
             match item {
                 Some(item) => opened.items.push(item),
                 None => opened.closed += 1,

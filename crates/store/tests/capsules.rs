@@ -50,6 +50,22 @@ fn channels_are_listed_in_the_order_of_their_starts() {
 }
 
 #[test]
+fn a_look_sees_one_state_whoever_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = open(folder.path());
+    let (mut author, genesis) = Author::start();
+    put(&mut writer, &genesis);
+    let reader = open(folder.path());
+    let look = reader.look::<_, StoreError>(|view| {
+        let before = view.counts()?;
+        put(&mut writer, &author.post("meanwhile"));
+        Ok([before, view.counts()?])
+    });
+    assert_eq!(look.unwrap(), [[1, 0, 0]; 2]);
+    assert_eq!(reader.view().counts().unwrap(), [2, 0, 0]);
+}
+
+#[test]
 fn a_large_capsule_stands_beside_the_database() {
     let folder = tempfile::tempdir().unwrap();
     let store = filled(folder.path());
