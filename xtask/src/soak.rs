@@ -51,7 +51,7 @@ const SOAKS: &[Soak] = &[
     Soak {
         name: "trace",
         about: "runs of random modules and of the wasm suite hold in the circuit's tables",
-        settings: &[count("KAPSULE_SOAK_MODULES", "10000"), SEED],
+        settings: &[count("KAPSULE_SOAK_MODULES", "100000"), SEED],
         run: trace,
     },
     Soak {
