@@ -13,8 +13,8 @@ pub(crate) mod sms;
 pub(crate) mod time;
 
 use kapsule_abi::ErrorCode;
-use kapsule_format::DecodeError;
 use kapsule_format::cbor::{FromValue, Value};
+use kapsule_format::{DecodeError, Digest};
 
 use crate::error::Failure;
 
@@ -27,14 +27,16 @@ const NAME_BYTES_MAX: usize = 64;
 /// Greatest number, the last one of KCBOR.
 const UINT_MAX: u64 = (1 << 53) - 1;
 
-/// A name of a person or post: a number where a table has plain digits, else text.
+/// A name of a person or post: bytes where a table or file has 64 hex digits, a number where it has
+/// plain digits, else text.
 ///
-/// The rule is the same for every table, so that names of two tables meet.
+/// The rule is the same for every table, so that names of two tables meet, and meet the ids of
+/// people and capsules.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Name {
     /// A number up to 2^53 - 1.
     Number(u64),
-    /// Bytes, such as an identity id; tables never give any.
+    /// Bytes, such as an identity id.
     Bytes(Vec<u8>),
     /// A text of 1 to 64 bytes.
     Text(String),
@@ -44,6 +46,9 @@ impl std::str::FromStr for Name {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(id) = text.parse::<Digest>() {
+            return Ok(Self::Bytes(id.as_bytes().to_vec()));
+        }
         // Digits with a leading zero stay text, so that two spellings are two names.
         let canonical = text == "0" || !text.starts_with('0');
         let digits = canonical && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -189,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digits_are_numbers_and_the_rest_is_text() {
+    fn ids_are_bytes_digits_are_numbers_and_the_rest_is_text() {
         let text = |text: &str| Ok(Name::Text(text.into()));
         for (input, expect) in [
             ("0", Ok(Name::Number(0))),
@@ -199,6 +204,9 @@ mod tests {
             ("007", text("007")),
             ("+7", text("+7")),
             ("ada", text("ada")),
+            (&"0b".repeat(32), Ok(Name::Bytes(vec![11; 32]))),
+            (&"0b".repeat(31), text(&"0b".repeat(31))),
+            (&"0x".repeat(32), text(&"0x".repeat(32))),
         ] {
             assert_eq!(input.parse::<Name>(), expect);
         }

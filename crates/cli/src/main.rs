@@ -27,6 +27,7 @@ mod identities;
 mod ingest;
 mod intake;
 mod interrupt;
+mod judging;
 mod kept;
 mod keyimport;
 mod keystore;

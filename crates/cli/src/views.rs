@@ -9,6 +9,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod feed;
+mod filter;
 pub(crate) mod ledger;
 pub(crate) mod trust;
 
@@ -30,7 +31,7 @@ use crate::cli::Context;
 use crate::closure::PackageArgs;
 use crate::dispatch::{self, Dispatch, Rule};
 use crate::error::Failure;
-use crate::execute::{self, Engine, Request};
+use crate::execute::{self, Engine, Ran, Request};
 use crate::gather::Item;
 use crate::grants::GrantArgs;
 use crate::opening::{self, TrustArgs};
@@ -56,7 +57,8 @@ pub(crate) struct ViewArgs {
 
 /// The store of a home with everything that views need.
 pub(crate) struct Desk<'a> {
-    context: &'a Context,
+    /// What the command was given besides its own arguments.
+    pub(crate) context: &'a Context,
     args: &'a ViewArgs,
     /// The home.
     pub(crate) home: Home,
@@ -77,8 +79,10 @@ pub(crate) struct Asked<'a> {
     pub(crate) name: &'a str,
     /// The only channel that is looked at.
     pub(crate) channel: Option<ChannelId>,
-    /// Kinds of capsules that are looked at.
+    /// Kinds of capsules that are looked at in that channel, or in all.
     pub(crate) reads: &'a [&'a str],
+    /// Kinds that are looked at in all channels, whichever is asked for.
+    pub(crate) reads_anywhere: &'a [&'a str],
     /// Whose eyes these are, where that matters.
     pub(crate) viewer: Option<Digest>,
     /// What else the input is made of: outputs of other views, settings.
@@ -105,6 +109,21 @@ pub(crate) struct Made {
     pub(crate) output: Vec<u8>,
     /// What it proposed.
     pub(crate) proposals: Vec<Proposal>,
+}
+
+impl Made {
+    /// Takes what a run left that ended well.
+    pub(crate) fn of(session: &Session<'_>, ran: Ran) -> Result<Self, Failure> {
+        if let Some(failure) = execute::outcome_failure(session.name, &ran) {
+            return Err(failure);
+        }
+        Ok(Self {
+            outcome: ran.run.outcome.to_string(),
+            fuel: ran.run.usage.fuel,
+            output: ran.run.output,
+            proposals: ran.run.effects.proposals,
+        })
+    }
 }
 
 /// A view, whoever computed it.
@@ -206,16 +225,14 @@ impl<'a> Desk<'a> {
         &mut self,
         asked: &Asked<'_>,
         input: impl FnOnce(&Self) -> Result<Maker, Failure>,
-        run: impl FnOnce(&Session<'_>, &Rule, &Input) -> Result<Made, Failure>,
+        run: impl FnOnce(&Self, &Session<'_>, &Rule, &Input) -> Result<Made, Failure>,
     ) -> Result<Seen, Failure> {
         let rule = self.rule(asked.kind)?;
         let basis = self.basis(asked, &rule)?;
-        let view = self.store.view();
-        let last = view.last_number()?;
-        let kept = view.computed(asked.name, &asked.scope())?;
-        let kept = kept.filter(|row| row.basis == basis && row.holds_at(self.now_ms));
+        let last = self.store.view().last_number()?;
+        let kept = self.kept(asked, &basis)?.filter(|row| row.holds_at(self.now_ms));
         if let Some(row) = &kept
-            && !view.came_since(row.last, asked.channel.as_ref(), &asked.looked_at())?
+            && !self.came_since(asked, row)?
         {
             return Ok(Seen::kept(row.clone()));
         }
@@ -231,6 +248,20 @@ impl<'a> Desk<'a> {
         self.compute(asked, &rule, last, &input, run)
     }
 
+    /// Returns what was kept of a view, if it was made on this basis.
+    fn kept(&self, asked: &Asked<'_>, basis: &Digest) -> Result<Option<ViewRow>, Failure> {
+        let row = self.store.view().computed(asked.name, &asked.scope())?;
+        Ok(row.filter(|row| row.basis == *basis))
+    }
+
+    /// Tells whether a capsule came that may change a view; a keyring may open what was closed.
+    fn came_since(&self, asked: &Asked<'_>, row: &ViewRow) -> Result<bool, Failure> {
+        let view = self.store.view();
+        let anywhere = [asked.reads_anywhere, &[kind::KEYRING]].concat();
+        Ok(view.came_since(row.last, asked.channel.as_ref(), asked.reads)?
+            || view.came_since(row.last, None, &anywhere)?)
+    }
+
     /// Runs the package of a rule and keeps what it made, with what it proposed.
     pub(crate) fn compute(
         &mut self,
@@ -238,9 +269,9 @@ impl<'a> Desk<'a> {
         rule: &Rule,
         last: u64,
         input: &Input,
-        run: impl FnOnce(&Session<'_>, &Rule, &Input) -> Result<Made, Failure>,
+        run: impl FnOnce(&Self, &Session<'_>, &Rule, &Input) -> Result<Made, Failure>,
     ) -> Result<Seen, Failure> {
-        let made = self.open_for(asked.kind, rule, |session| run(session, rule, input))?;
+        let made = self.open_for(asked.kind, rule, |session| run(self, session, rule, input))?;
         let row = ViewRow {
             name: asked.name.to_owned(),
             scope: asked.scope(),
@@ -343,11 +374,6 @@ impl Asked<'_> {
         let channel = self.channel.map(|channel| *channel.digest());
         sha256(&cbor::encode(&Value::Array(vec![bytes(channel), bytes(self.viewer)])))
     }
-
-    /// Returns the kinds whose arrival changes the view; a keyring may open what was closed.
-    fn looked_at(&self) -> Vec<&str> {
-        self.reads.iter().copied().chain([kind::KEYRING]).collect()
-    }
 }
 
 /// Returns the log entry of a view.
@@ -368,7 +394,12 @@ fn told(row: &ViewRow, time_ms: u64) -> Entry {
 }
 
 /// Runs a package once on an input.
-pub(crate) fn once(session: &Session<'_>, rule: &Rule, input: &Input) -> Result<Made, Failure> {
+pub(crate) fn once(
+    _desk: &Desk<'_>,
+    session: &Session<'_>,
+    rule: &Rule,
+    input: &Input,
+) -> Result<Made, Failure> {
     run_within(session, &rule.target.entry, input, 0)
 }
 
@@ -384,15 +415,7 @@ pub(crate) fn run_within(
     let mut host = MemoryHost { now_ms: input.now_ms, budget, ..session.memory.clone() };
     let ran = session.loaded.run(&request, &mut host)?;
     interrupt::check()?;
-    if let Some(failure) = execute::outcome_failure(session.name, &ran) {
-        return Err(failure);
-    }
-    Ok(Made {
-        outcome: ran.run.outcome.to_string(),
-        fuel: ran.run.usage.fuel,
-        output: ran.run.output,
-        proposals: ran.run.effects.proposals,
-    })
+    Made::of(session, ran)
 }
 
 /// Refuses a package that says that it is for other kinds.

@@ -14,6 +14,7 @@ mod demo;
 mod encrypted;
 mod examples;
 mod exchanges;
+mod filters;
 mod forks;
 mod ingests;
 mod interrupts;

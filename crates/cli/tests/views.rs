@@ -8,10 +8,10 @@ use serde_json::Value;
 use crate::support::{Bench, Ended, REPOSITORY};
 
 /// Claimed time of the first capsule.
-const START_MS: u64 = 1_700_000_000_000;
+pub(crate) const START_MS: u64 = 1_700_000_000_000;
 
 /// A home with a channel, and the standard packages.
-fn bench() -> Bench {
+pub(crate) fn bench() -> Bench {
     let bench = Bench::new();
     bench.ok(&["key", "new", "alice"]);
     bench.ok(&["channel", "new", "news", "--public"]);
@@ -22,7 +22,7 @@ fn bench() -> Bench {
 }
 
 /// Says something at a time, and returns the id.
-fn post(bench: &Bench, kind: &str, text: &str, seconds: u64, more: &[&str]) -> String {
+pub(crate) fn post(bench: &Bench, kind: &str, text: &str, seconds: u64, more: &[&str]) -> String {
     bench.write("text", text);
     let time = (START_MS + seconds * 1_000).to_string();
     let args = ["post", kind, "--key", "alice", "--file", "text", "--time", &time];
@@ -32,7 +32,7 @@ fn post(bench: &Bench, kind: &str, text: &str, seconds: u64, more: &[&str]) -> S
     said[0]["capsule_id"].as_str().unwrap().to_owned()
 }
 
-fn ingest(bench: &Bench, path: &str) {
+pub(crate) fn ingest(bench: &Bench, path: &str) {
     bench.ok(&["ingest", path, "-q"]);
 }
 
@@ -52,12 +52,12 @@ pub(crate) fn id(bench: &Bench, name: &str) -> String {
 }
 
 /// Returns what ends a view, and what stands before.
-fn last(mut objects: Vec<Value>) -> (Vec<Value>, Value) {
+pub(crate) fn last(mut objects: Vec<Value>) -> (Vec<Value>, Value) {
     let last = objects.pop().unwrap();
     (objects, last)
 }
 
-fn texts(rows: &[Value]) -> Vec<&str> {
+pub(crate) fn texts(rows: &[Value]) -> Vec<&str> {
     rows.iter().map(|row| row["text"].as_str().unwrap()).collect()
 }
 
@@ -65,7 +65,7 @@ fn entries(bench: &Bench) -> usize {
     bench.json(&["log", "show", "--type", "run.finished"]).len()
 }
 
-const NOW: &str = "1700001000000";
+pub(crate) const NOW: &str = "1700001000000";
 
 #[test]
 fn a_feed_is_ranked_once_until_something_came() {
@@ -364,7 +364,9 @@ fn an_agent_proposes_and_its_user_decides() {
 fn what_a_rule_allows_needs_no_approval_and_budgets_hold() {
     let bench = bench();
     keyrings(&bench);
-    bench.write("agent.toml", AGENT);
+    // A rule names people by their ids.
+    let when = format!("[[\"kind\", \"post\"], [\"author\", \"{}\"]]", id(&bench, "alice"));
+    bench.write("agent.toml", AGENT.replace("[[\"kind\", \"post\"]]", &when));
     post(&bench, "post", "hello", 1, &[]);
     let set = ["dispatch", "set", "agent", "agent-logic.mod"];
     bench.ok(&[&set[..], &BUDGET, &["--allow", "notify"]].concat());

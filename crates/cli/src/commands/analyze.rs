@@ -21,6 +21,7 @@ use crate::execute::{self, Engine, Ran, Request};
 use crate::files::{self, INPUT_BYTES_MAX};
 use crate::gather::{self, Item};
 use crate::grants::GrantArgs;
+use crate::judging::Question;
 use crate::opening::TrustArgs;
 use crate::reading::{self, Keys, Reading};
 use crate::session::{Session, SessionArgs};
@@ -215,7 +216,7 @@ impl Form {
     }
 }
 
-/// Runs the module once over everything.
+/// Runs the module once over everything, a filter over parts where one run cannot take all.
 fn at_once(
     ui: &Ui,
     args: &Args,
@@ -224,7 +225,13 @@ fn at_once(
     items: &[Item],
 ) -> Result<Vec<Row>, Failure> {
     let latest = items.iter().map(|item| item.time_ms).max().unwrap_or(0);
-    let input = cbor::encode(&form.input(args, items, args.now.unwrap_or(latest))?);
+    let now_ms = args.now.unwrap_or(latest);
+    let input = form.input(args, items, now_ms)?;
+    if form == Form::Blocklist {
+        let entry = &session.opened.package.manifest().exec.entry;
+        return form.rows(&Question::of(now_ms, input).ask(ui, session, entry)?.output);
+    }
+    let input = cbor::encode(&input);
     let request = Request { input: &input, ..session.request };
     let progress = ui.begin(&format!("running {}", session.name));
     let mut host = session.host()?;

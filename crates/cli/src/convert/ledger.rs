@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use kapsule_format::DecodeError;
 use kapsule_format::cbor::{self, Fields, FromValue, Items, Value};
-use kapsule_format::hash::Digest;
 
 use super::rows::foreign;
 use super::{Converted, Name, Record, UINT_MAX, VERSION, refuse, uint};
@@ -26,8 +25,8 @@ struct Transaction {
 }
 
 /// Converts a journal over opening balances; without those every account is empty.
-pub(crate) fn convert(opening: Option<&[u8]>, journal: &[u8]) -> Result<Converted, Failure> {
-    let accounts = accounts_value(&opening.map(accounts).transpose()?.unwrap_or_default());
+pub(crate) fn convert(held: Option<&[u8]>, journal: &[u8]) -> Result<Converted, Failure> {
+    let accounts = opening(held)?;
     let transactions = transactions(journal)?;
     let records = transactions.len() as u64;
     let transaction = |transaction: Transaction| {
@@ -38,19 +37,9 @@ pub(crate) fn convert(opening: Option<&[u8]>, journal: &[u8]) -> Result<Converte
     Ok(Converted { bytes: cbor::encode(&Value::Map(input)), records })
 }
 
-/// Returns the first state of the accounts of a store, empty without a table.
-///
-/// An account of a store is a person, so a name of 64 hex digits is an identity id.
+/// Returns the first state of the accounts, empty without a table.
 pub(crate) fn opening(table: Option<&[u8]>) -> Result<Value, Failure> {
-    let held = table.map(accounts).transpose()?.unwrap_or_default();
-    let person = |(name, held): (Name, Held)| match &name {
-        Name::Text(hex) => match hex.parse::<Digest>() {
-            Ok(id) => (Name::Bytes(id.as_bytes().to_vec()), held),
-            Err(_) => (name, held),
-        },
-        _ => (name, held),
-    };
-    Ok(accounts_value(&held.into_iter().map(person).collect()))
+    Ok(accounts_value(&table.map(accounts).transpose()?.unwrap_or_default()))
 }
 
 fn accounts_value(accounts: &BTreeMap<Name, Held>) -> Value {

@@ -93,13 +93,10 @@ impl Trust {
     }
 
     /// Returns the scores of people who are named by identity id, in millionths; 0 if blocked.
-    ///
-    /// A table can only give such a name in hex, so text of 64 hex digits is one too.
     pub(crate) fn scores(&self) -> BTreeMap<IdentityId, u64> {
         let identity = |name: &Name| match name {
             Name::Bytes(bytes) => Some(Digest::new(bytes.as_slice().try_into().ok()?)),
-            Name::Text(hex) => hex.parse().ok(),
-            Name::Number(_) => None,
+            Name::Number(_) | Name::Text(_) => None,
         };
         let score = |row: &TrustRow| {
             let id = identity(&row.name).map(IdentityId::new);
@@ -134,7 +131,7 @@ pub(crate) fn trust_value(bytes: &[u8]) -> Result<Value, Failure> {
 }
 
 /// Refuses a file that is no output of `module`.
-pub(super) fn foreign(module: &str, error: &DecodeError) -> Failure {
+pub(crate) fn foreign(module: &str, error: &DecodeError) -> Failure {
     let message = format!("the file is not an output of the {module} package");
     let hint = format!("write one with `kapsule run {module}.mod --input FILE --output FILE`");
     Failure::decode(message, error, hint)

@@ -242,19 +242,45 @@ impl FromValue for Verdict {
 impl Verdict {
     /// Decodes the verdicts of an output of the blocklist module.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Self>, Failure> {
-        let read = || {
-            let mut fields = Fields::new(cbor::decode(bytes)?, "blocklist output")?;
-            fields.uint(0, VERSION..=VERSION)?;
-            let verdicts = fields.required(1)?;
-            let _labels: Vec<Value> = fields.required(2)?;
-            fields.finish().map(|()| verdicts)
-        };
-        read().map_err(|error| foreign("blocklist", &error))
+        Verdicts::decode(bytes)?.verdicts.into_iter().map(Self::of).collect()
+    }
+
+    /// Decodes one of them.
+    pub(crate) fn of(value: Value) -> Result<Self, Failure> {
+        Self::from_value(value).map_err(|error| foreign("blocklist", &error))
     }
 
     /// Returns the action in a word.
     pub(crate) fn word(&self) -> &'static str {
         ["show", "warn", "hide"][usize::try_from(self.action).expect("0 to 2")]
+    }
+}
+
+/// An output of the blocklist module, its parts as it wrote them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verdicts {
+    /// What it says of each item.
+    pub(crate) verdicts: Vec<Value>,
+    /// Labels that it writes.
+    pub(crate) labels: Vec<Value>,
+}
+
+impl Verdicts {
+    /// Takes an output apart.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Failure> {
+        let read = || {
+            let mut fields = Fields::new(cbor::decode(bytes)?, "blocklist output")?;
+            fields.uint(0, VERSION..=VERSION)?;
+            let own = Self { verdicts: fields.required(1)?, labels: fields.required(2)? };
+            fields.finish().map(|()| own)
+        };
+        read().map_err(|error| foreign("blocklist", &error))
+    }
+
+    /// Puts an output together.
+    pub(crate) fn encode(self) -> Vec<u8> {
+        let fields = [(0, VERSION.into()), (1, self.verdicts.into()), (2, self.labels.into())];
+        cbor::encode(&Value::Map(fields.to_vec()))
     }
 }
 

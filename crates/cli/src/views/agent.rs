@@ -34,6 +34,7 @@ pub(crate) fn see(desk: &mut Desk<'_>) -> Result<Agent, Failure> {
         name: "agent",
         channel: None,
         reads: &[],
+        reads_anywhere: &[],
         viewer: None,
         parts: vec![sha256(&settings)],
     };
@@ -70,7 +71,7 @@ pub(crate) fn see(desk: &mut Desk<'_>) -> Result<Agent, Failure> {
         // What waits has its part of the budget.
         let budget = rule.budget.saturating_sub(waiting_cost(desk)?);
         let mut seen =
-            desk.compute(&asked, &rule, last.unwrap_or(from), &made, |session, rule, input| {
+            desk.compute(&asked, &rule, last.unwrap_or(from), &made, |_, session, rule, input| {
                 run_within(session, &rule.target.entry, input, budget)
             })?;
         proposed.append(&mut seen.proposed);

@@ -1,23 +1,24 @@
 //! The view of posts: what a filter leaves, in the order of a ranking.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use kapsule_format::Digest;
-use kapsule_format::capsule::{Body, CapsuleId, ChannelId, kind};
+use kapsule_format::capsule::{CapsuleId, ChannelId, kind};
 use kapsule_format::cbor::{self, Value};
-use kapsule_format::hash::sha256;
 use kapsule_format::key::IdentityId;
 
-use super::{Asked, Desk, Input, Seen, at, changes, next_change, once, trust};
+use super::{Asked, Desk, Input, Seen, at, changes, filter, next_change, once, trust};
 use crate::convert::Name;
 use crate::convert::rows::{Rank, trust_value};
-use crate::convert::sms::{Verdict, rules_value};
+use crate::convert::sms::Verdict;
 use crate::error::Failure;
 use crate::gather::{self, Item};
 
 /// Most posts that are ranked, and most posts and comments that are judged, those with the latest
 /// claimed times; limits of the packages.
-const ITEMS_MAX: usize = 50_000;
+pub(super) const ITEMS_MAX: usize = 50_000;
 
 /// Rows that a ranking keeps, and most that a feed shows; chosen, more than anybody reads.
 pub(crate) const ROWS_MAX: u64 = 1_000;
@@ -62,8 +63,9 @@ pub(crate) fn see(
         None => false,
     };
     let filtered = desk.dispatch.of_all(kind::COMMENT).is_some();
+    let latest = Latest::of(channel);
     if filtered {
-        let filter = filter(desk, channel)?;
+        let filter = filter::see(desk, &latest)?;
         parts.push(filter.row.output);
         seen.push(("filter", filter));
     }
@@ -73,19 +75,20 @@ pub(crate) fn see(
         name: "feed",
         channel,
         reads: &[kind::POST, kind::COMMENT],
+        reads_anywhere: &[],
         viewer,
         parts,
     };
     let [scores, verdicts] = ["trust", "filter"]
         .map(|name| seen.iter().find(|(own, _)| *own == name).map(|(_, seen)| desk.output(seen)));
-    let verdicts = verdicts_of(verdicts.transpose()?.as_deref())?;
+    let verdicts = filter::told(verdicts.transpose()?.as_deref())?;
     let hidden: BTreeSet<CapsuleId> =
         verdicts.iter().filter(|(_, one)| one.word() == "hide").map(|(id, _)| *id).collect();
     let scores = scores.transpose()?;
     let ranked = desk.see(
         &asked,
         |desk| {
-            let items = items(desk, channel)?;
+            let items = latest.open(desk)?;
             let trust = scores.as_deref().map(trust_value).transpose()?;
             Ok(Box::new(move |now_ms| {
                 let mut there = at(&items, now_ms);
@@ -109,56 +112,27 @@ pub(crate) fn see(
     Ok(Feed { rank, verdicts, seen })
 }
 
-/// Opens the latest posts, and the latest comments.
-fn items(desk: &Desk<'_>, channel: Option<ChannelId>) -> Result<Vec<Item>, Failure> {
-    let view = desk.store.view();
-    let mut rows = view.latest(channel.as_ref(), kind::POST, ITEMS_MAX as u64)?;
-    rows.extend(view.latest(channel.as_ref(), kind::COMMENT, ITEMS_MAX as u64)?);
-    Ok(desk.items(&rows)?.items)
+/// The latest posts, and the latest comments, opened when they are first asked for.
+pub(super) struct Latest {
+    /// The only channel that is looked at.
+    pub(super) channel: Option<ChannelId>,
+    items: OnceCell<Rc<[Item]>>,
 }
 
-/// Judges the latest posts and comments by the rules of the settings.
-fn filter(desk: &mut Desk<'_>, channel: Option<ChannelId>) -> Result<Seen, Failure> {
-    let settings = desk.settings(kind::COMMENT)?;
-    let rules = rules_value(&settings)?;
-    let asked = Asked {
-        kind: kind::COMMENT,
-        name: "filter",
-        channel,
-        reads: &[kind::POST, kind::COMMENT, kind::TRUST],
-        viewer: None,
-        parts: vec![sha256(&settings)],
-    };
-    desk.see(
-        &asked,
-        |desk| {
-            let mut items = items(desk, channel)?;
-            // Posts come first, and comments as far as there is room.
-            items.truncate(ITEMS_MAX);
-            let labels = desk.store.view().latest(None, kind::TRUST, ITEMS_MAX as u64)?;
-            items.extend(desk.items(&labels)?.items);
-            Ok(Box::new(move |now_ms| {
-                let there = at(&items, now_ms);
-                let labels = there.iter().flat_map(|item| match &item.body {
-                    Body::Trust(trust) => trust.labels.as_slice(),
-                    _ => &[],
-                });
-                let times = labels.flat_map(|label| {
-                    let expiry = label.expiry_ms;
-                    [label.created_ms, expiry, expiry.saturating_add(1)]
-                });
-                let until_ms = next_change(now_ms, changes(&items).chain(times));
-                let input = gather::blocklist_input(&there, now_ms, rules.clone());
-                Ok(Input { now_ms, bytes: cbor::encode(&input), until_ms })
-            }))
-        },
-        once,
-    )
-}
+impl Latest {
+    fn of(channel: Option<ChannelId>) -> Self {
+        Self { channel, items: OnceCell::new() }
+    }
 
-/// Reads an output of the filter; what it shows without a word is left out.
-fn verdicts_of(output: Option<&[u8]>) -> Result<BTreeMap<CapsuleId, Verdict>, Failure> {
-    let verdicts = output.map_or_else(|| Ok(Vec::new()), Verdict::decode)?;
-    let told = verdicts.into_iter().filter(|verdict| verdict.action > 0);
-    Ok(told.filter_map(|verdict| Some((capsule_id(&verdict.id)?, verdict))).collect())
+    /// Returns what the keys at hand open.
+    pub(super) fn open(&self, desk: &Desk<'_>) -> Result<Rc<[Item]>, Failure> {
+        if let Some(items) = self.items.get() {
+            return Ok(Rc::clone(items));
+        }
+        let (view, channel) = (desk.store.view(), self.channel.as_ref());
+        let mut rows = view.latest(channel, kind::POST, ITEMS_MAX as u64)?;
+        rows.extend(view.latest(channel, kind::COMMENT, ITEMS_MAX as u64)?);
+        let items = desk.items(&rows)?.items.into();
+        Ok(Rc::clone(self.items.get_or_init(|| items)))
+    }
 }

@@ -52,6 +52,7 @@ pub(crate) fn see(desk: &mut Desk<'_>) -> Result<Accounts, Failure> {
         name: "ledger",
         channel: None,
         reads: &[kind::LEDGER],
+        reads_anywhere: &[],
         viewer: None,
         parts: vec![sha256(&settings.unwrap_or_default())],
     };
@@ -87,12 +88,17 @@ fn items(desk: &Desk<'_>) -> Result<Vec<gather::Item>, Failure> {
 
 /// Runs the package as often as its limit demands, each run on the accounts that the one before
 /// left; the output is that of one run over all.
-fn run(session: &Session<'_>, rule: &Rule, input: &Input) -> Result<Made, Failure> {
+fn run(
+    desk: &Desk<'_>,
+    session: &Session<'_>,
+    rule: &Rule,
+    input: &Input,
+) -> Result<Made, Failure> {
     let Ok(Value::Map(fields)) = cbor::decode(&input.bytes) else {
-        return once(session, rule, input);
+        return once(desk, session, rule, input);
     };
     let [_, (_, accounts), (_, Value::Array(transactions))] = fields.as_slice() else {
-        return once(session, rule, input);
+        return once(desk, session, rule, input);
     };
     let (mut accounts, mut verdicts) = (accounts.clone(), Vec::new());
     let (mut fuel, mut outcome) = (0_u64, String::new());
@@ -104,7 +110,7 @@ fn run(session: &Session<'_>, rule: &Rule, input: &Input) -> Result<Made, Failur
         let own = Value::Array(transactions[from..upto].to_vec());
         let value = Value::Map(vec![(0, VERSION.into()), (1, accounts), (2, own)]);
         let own = Input { bytes: cbor::encode(&value), ..*input };
-        let made = once(session, rule, &own)?;
+        let made = once(desk, session, rule, &own)?;
         let output = cbor::decode(&made.output).ok();
         let Some(Value::Map(mut output)) = output.filter(|_| Ledger::decode(&made.output).is_ok())
         else {

@@ -76,6 +76,7 @@ fn asked<'a>(viewer: IdentityId) -> Asked<'a> {
         name: NAME,
         channel: None,
         reads: &[kind::TRUST],
+        reads_anywhere: &[],
         viewer: Some(*viewer.digest()),
         parts: Vec::new(),
     }
