@@ -91,7 +91,8 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<(), Failure> {
     own.retain(|binary| tested.contains(&binary.owner));
     let tests = watch::all(own)?;
     let own_tests = |guard: &Guard, test: &Test| tests_of(&guard.owner, &test.binary.owner);
-    let tried = trial::all(guards, &tests, own_tests, print)?;
+    let left = |tried: &Tried| print(tried, "is left to the tests of other crates");
+    let tried = trial::all(guards, &tests, own_tests, left)?;
     let tried = ask_dependants(tree, selection, tests, tried)?;
     print_summary(&tried);
     if options.report {
@@ -143,19 +144,20 @@ fn ask_dependants(
     let other_tests = |guard: &Guard, test: &Test| {
         is_above(&test.binary.owner) && !tests_of(&guard.owner, &test.binary.owner)
     };
-    caught.extend(trial::all(guards, &tests, other_tests, print)?);
+    let ended = |tried: &Tried| print(tried, "SURVIVED");
+    caught.extend(trial::all(guards, &tests, other_tests, ended)?);
     caught.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(caught)
 }
 
-/// Prints what happened to one guard.
-fn print((guard, verdict): &Tried) {
+/// Prints what happened to one guard; `survived` says what becomes of one that no test noticed.
+fn print((guard, verdict): &Tried, survived: &str) {
     match verdict {
         Verdict::Caught(by) => ui::line(&format!("  {} caught by {by}", guard.name)),
         Verdict::Survived { refusing } => {
             let place = format!("{}:{}", guard.path, guard.line);
-            let text = format!("  {} SURVIVED, refusing in {refusing} tests ({place})", guard.name);
-            ui::line(&text);
+            let tests = format!("refusing in {refusing} tests ({place})");
+            ui::line(&format!("  {} {survived}, {tests}", guard.name));
         }
     }
 }

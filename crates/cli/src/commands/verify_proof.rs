@@ -30,8 +30,12 @@ Examples:
 
 Nothing is run: the module is lowered again, and the key of the program is derived from that.
 Answers are computed where they follow from what was asked, or were compared with something that was
-given here, and witnessed where only the prover's host vouches for them.
-Without --policy and --grant any policy is accepted that allows no more than the package asks for.";
+given here, and witnessed where only the prover's host vouches for them.";
+
+/// What `--policy` means here; a run has another use for it.
+const POLICY_HELP: &str = "Policy file (`kapsule/policy/1`) of the host that ran; without it and \
+                           --grant any policy is accepted that allows no more than the package \
+                           asks for";
 
 /// Checks a proof that a package ran as stated, without running it
 ///
@@ -39,7 +43,7 @@ Without --policy and --grant any policy is accepted that allows no more than the
 /// transcript, entry, policy, binding) has to be what the proof says, and each has an error code of
 /// its own.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, mut_arg("policy", |arg| arg.help(POLICY_HELP)))]
 pub(crate) struct Args {
     /// Package that was run, `-` for stdin
     package: PathBuf,
