@@ -16,7 +16,7 @@ use kapsule_format::cbor::{self, Value};
 use kapsule_format::key::IdentityId;
 use kapsule_format::manifest::Amount;
 
-use crate::convert::{VERSION, hn};
+use crate::convert::{VERSION, hn, sms};
 
 /// Amounts of a capsule are counts of 10^-18 units, those of `transfer` of 10^-6.
 const LEDGER_STEP: u128 = 1_000_000_000_000;
@@ -90,7 +90,8 @@ pub(crate) fn rank_input(items: &[Item], now_ms: u64, trust: Option<Value>) -> V
     Value::Map(input)
 }
 
-/// Returns the input of `blocklist`: posts and comments to judge, and the labels of everybody.
+/// Returns the input of `blocklist`: posts and comments to judge, and the labels of those whom the
+/// rules name, since nobody else's count.
 pub(crate) fn blocklist_input(items: &[Item], now_ms: u64, rules: Value) -> Value {
     let judged = items.iter().filter_map(|item| {
         let text = match &item.body {
@@ -101,7 +102,8 @@ pub(crate) fn blocklist_input(items: &[Item], now_ms: u64, rules: Value) -> Valu
         let domains = Value::array(domains(text).iter().map(String::as_str));
         Some(Value::Array(vec![id(item), author(item), text.as_str().into(), domains]))
     });
-    let labels = items.iter().flat_map(|item| {
+    let labellers = sms::labellers(&rules);
+    let labels = items.iter().filter(|item| labellers.contains(&item.author)).flat_map(|item| {
         let labels = match &item.body {
             Body::Trust(trust) => trust.labels.as_slice(),
             _ => &[],
@@ -334,6 +336,25 @@ mod tests {
         ] {
             assert_eq!(domains(text), expect, "{text}");
         }
+    }
+
+    #[test]
+    fn only_labels_of_labellers_are_given() {
+        let label = Label {
+            about: identity(1),
+            value: "spam".into(),
+            negated: false,
+            created_ms: 5,
+            expiry_ms: 0,
+        };
+        let said = |byte| {
+            let labels = vec![label.clone()];
+            item(byte, Body::Trust(TrustBody { labels, ..TrustBody::default() }))
+        };
+        let row = vec![name(identity(0xa3)), 7_u64.into()];
+        let rules = Value::Map(vec![(4, Value::Array(vec![Value::Array(row)]))]);
+        let input = blocklist_input(&[said(2), said(3)], 9, rules);
+        assert_eq!(list(&input, 4), [label_value(&said(3), &label)]);
     }
 
     #[test]

@@ -186,22 +186,25 @@ impl View<'_> {
     }
 
     /// Returns the capsules of a kind with the latest claimed times, at most `most`, latest first;
-    /// those of a channel where one is named.
+    /// those of a channel or an author where one is named.
     ///
     /// # Errors
     /// Those of the database.
     pub fn latest(
         &self,
         channel: Option<&ChannelId>,
+        author: Option<&IdentityId>,
         kind: &str,
         most: u64,
     ) -> Result<Vec<CapsuleRow>, StoreError> {
         let sql = format!(
-            "SELECT {CAPSULE} FROM capsule WHERE (?1 IS NULL OR channel = ?1) AND kind = ?2
-             ORDER BY time_ms DESC, number DESC LIMIT ?3"
+            "SELECT {CAPSULE} FROM capsule
+             WHERE (?1 IS NULL OR channel = ?1) AND (?2 IS NULL OR author = ?2) AND kind = ?3
+             ORDER BY time_ms DESC, number DESC LIMIT ?4"
         );
         let channel: Option<&[u8]> = channel.map(AsRef::as_ref);
-        self.list(&sql, params![channel, kind, to_sql(most)?], capsule_row)
+        let author: Option<&[u8]> = author.map(AsRef::as_ref);
+        self.list(&sql, params![channel, author, kind, to_sql(most)?], capsule_row)
     }
 
     /// Returns the capsules after the one of this number in the order in which they were accepted,

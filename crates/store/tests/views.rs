@@ -3,6 +3,7 @@
 use kapsule_abi::ErrorCode;
 use kapsule_format::capsule::kind;
 use kapsule_format::hash::sha256;
+use kapsule_format::key::IdentityId;
 use kapsule_format::log::{Entry, EntryKind};
 use kapsule_store::{Store, StoreError};
 
@@ -48,18 +49,20 @@ fn what_came_is_told_by_kind_and_channel() {
     assert!(!came(&[kind::POST], Some(&other)));
     assert!(!view.came_since(view.last_number().unwrap(), None, &[kind::POST]).unwrap());
     let latest = |most| {
-        let rows = view.latest(Some(&author.channel), kind::POST, most).unwrap();
+        let rows = view.latest(Some(&author.channel), None, kind::POST, most).unwrap();
         rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
     };
     assert_eq!(latest(9), [second, first]);
     assert_eq!(latest(1), [second]);
+    let identity = view.capsule(&second).unwrap().unwrap().author;
+    let by = |author| view.latest(None, Some(&author), kind::POST, 9).unwrap().len();
+    assert_eq!((by(identity), by(IdentityId::new(sha256(b"another author")))), (2, 0));
     let after = view.accepted_after(before, 9).unwrap();
     let after: Vec<_> = after.into_iter().map(|(number, row)| (number, row.id)).collect();
     assert_eq!(after, [(before + 1, first), (before + 2, second)]);
     let keyrings = view.all_keyrings().unwrap();
     assert_eq!(keyrings, view.of_kind(kind::KEYRING).unwrap());
     assert_eq!(keyrings.len(), 1);
-    let identity = view.capsule(&second).unwrap().unwrap().author;
     assert_eq!(view.last_of(&author.channel, &identity).unwrap(), Some((2, second)));
     assert!(view.is_followed(&first).unwrap() && !view.is_followed(&second).unwrap());
 }

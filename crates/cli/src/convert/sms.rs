@@ -1,9 +1,10 @@
 //! Labelled messages and a rule file, to the input of `blocklist`, and its output back to rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use kapsule_format::DecodeError;
 use kapsule_format::cbor::{self, Fields, FromValue, Items, Value};
+use kapsule_format::key::IdentityId;
+use kapsule_format::{DecodeError, Digest};
 use serde::Deserialize;
 
 use super::rows::foreign;
@@ -12,6 +13,9 @@ use crate::error::Failure;
 
 /// Columns of the table; the first line is a header.
 const FORM: &str = "label (ham or spam) and message, separated by a tab";
+
+/// Key of the labellers in the rules.
+const LABELLERS_KEY: u64 = 4;
 
 /// A half of a table; equal messages are in one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -140,6 +144,21 @@ pub(crate) fn rules_value(bytes: &[u8]) -> Result<Value, Failure> {
     })
 }
 
+/// Returns those whose labels count.
+pub(crate) fn labellers(rules: &Value) -> BTreeSet<IdentityId> {
+    let Value::Map(fields) = rules else { return BTreeSet::new() };
+    let labellers = fields.iter().find(|(key, _)| *key == LABELLERS_KEY);
+    let Some((_, Value::Array(labellers))) = labellers else { return BTreeSet::new() };
+    let id = |labeller: &Value| match labeller {
+        Value::Array(parts) => match parts.first()? {
+            Value::Bytes(id) => Some(IdentityId::new(Digest::new(id.as_slice().try_into().ok()?))),
+            _ => None,
+        },
+        _ => None,
+    };
+    labellers.iter().filter_map(id).collect()
+}
+
 fn read_rules(bytes: &[u8]) -> Result<Value, String> {
     let text = str::from_utf8(bytes).map_err(|error| error.to_string())?;
     let rules: Rules = toml::from_str(text).map_err(|error| error.to_string())?;
@@ -177,7 +196,7 @@ fn read_rules(bytes: &[u8]) -> Result<Value, String> {
         (1, Value::Array(policy.collect())),
         (2, authors.into()),
         (3, domains.into()),
-        (4, labellers.into()),
+        (LABELLERS_KEY, labellers.into()),
         (5, allow),
     ];
     value.extend(rules.disguise.map(|evidence| {

@@ -130,8 +130,8 @@ impl Latest {
             return Ok(Rc::clone(items));
         }
         let (view, channel) = (desk.store.view(), self.channel.as_ref());
-        let mut rows = view.latest(channel, kind::POST, ITEMS_MAX as u64)?;
-        rows.extend(view.latest(channel, kind::COMMENT, ITEMS_MAX as u64)?);
+        let mut rows = view.latest(channel, None, kind::POST, ITEMS_MAX as u64)?;
+        rows.extend(view.latest(channel, None, kind::COMMENT, ITEMS_MAX as u64)?);
         let items = desk.items(&rows)?.items.into();
         Ok(Rc::clone(self.items.get_or_init(|| items)))
     }

@@ -13,7 +13,7 @@ use kapsule_format::{DecodeError, Digest};
 use super::feed::{ITEMS_MAX, Latest, capsule_id};
 use super::{Asked, Desk, Input, Made, Seen, at, changes, next_change};
 use crate::convert::rows::foreign;
-use crate::convert::sms::{Verdict, Verdicts, rules_value};
+use crate::convert::sms::{self, Verdict, Verdicts};
 use crate::dispatch::Rule;
 use crate::error::Failure;
 use crate::gather::{self, Item};
@@ -38,7 +38,7 @@ struct Output {
 /// Sees what a filter says of the latest posts and comments by the rules of the settings.
 pub(super) fn see(desk: &mut Desk<'_>, latest: &Latest) -> Result<Seen, Failure> {
     let settings = desk.settings(kind::COMMENT)?;
-    let rules = rules_value(&settings)?;
+    let rules = sms::rules_value(&settings)?;
     let asked = Asked {
         kind: kind::COMMENT,
         name: "filter",
@@ -52,7 +52,11 @@ pub(super) fn see(desk: &mut Desk<'_>, latest: &Latest) -> Result<Seen, Failure>
         &asked,
         |desk| {
             let items = latest.open(desk)?;
-            let labels = desk.store.view().latest(None, kind::TRUST, ITEMS_MAX as u64)?;
+            let mut labels = Vec::new();
+            for labeller in sms::labellers(&rules) {
+                let (view, most) = (desk.store.view(), ITEMS_MAX as u64);
+                labels.extend(view.latest(None, Some(&labeller), kind::TRUST, most)?);
+            }
             let labels = desk.items(&labels)?.items;
             Ok(Box::new(move |now_ms| {
                 // Posts come first, and comments as far as there is room.

@@ -80,7 +80,7 @@ pub(crate) fn transfers(desk: &Desk<'_>, seen: &Seen) -> Result<Transfers, Failu
 }
 
 fn items(desk: &Desk<'_>) -> Result<Vec<gather::Item>, Failure> {
-    let rows = desk.store.view().latest(None, kind::LEDGER, CAPSULES_MAX)?;
+    let rows = desk.store.view().latest(None, None, kind::LEDGER, CAPSULES_MAX)?;
     let mut items = desk.items(&rows)?.items;
     items.sort_by_key(|item| (item.time_ms, item.id));
     Ok(items)

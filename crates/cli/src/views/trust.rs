@@ -87,7 +87,7 @@ pub(crate) fn see(desk: &mut Desk<'_>, viewer: IdentityId) -> Result<Seen, Failu
     desk.see(
         &asked(viewer),
         |desk| {
-            let rows = desk.store.view().latest(None, kind::TRUST, STATEMENTS_MAX as u64)?;
+            let rows = desk.store.view().latest(None, None, kind::TRUST, STATEMENTS_MAX as u64)?;
             let items = desk.items(&rows)?.items;
             Ok(Box::new(move |now_ms| {
                 let mut there = at(&items, now_ms);
