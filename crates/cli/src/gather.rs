@@ -16,12 +16,14 @@ use kapsule_format::cbor::{self, Value};
 use kapsule_format::key::IdentityId;
 use kapsule_format::manifest::Amount;
 
-use crate::convert::{VERSION, hn, sms};
+use crate::convert::{Name, VERSION, hn, sms};
 
 /// Amounts of a capsule are counts of 10^-18 units, those of `transfer` of 10^-6.
 const LEDGER_STEP: u128 = 1_000_000_000_000;
 /// Greatest amount that `transfer` takes.
 const AMOUNT_MAX: u128 = (1 << 53) - 1;
+/// Greatest length of a label value that `blocklist` takes, in bytes.
+const LABEL_BYTES_MAX: usize = 128;
 
 /// A capsule that was opened.
 #[derive(Clone, Debug)]
@@ -60,8 +62,14 @@ impl Item {
 
 /// Returns the input of `rank`: the posts, each with the number of comments on it.
 ///
-/// Nobody can count points here, since a capsule has one author; engagement is comments.
-pub(crate) fn rank_input(items: &[Item], now_ms: u64, trust: Option<Value>) -> Value {
+/// Nobody can count points here, since a capsule has one author; engagement is comments. The first
+/// posts are taken whose rows have at most `bytes_max` bytes together.
+pub(crate) fn rank_input(
+    items: &[Item],
+    now_ms: u64,
+    trust: Option<Value>,
+    bytes_max: usize,
+) -> Value {
     let mut comments: BTreeMap<CapsuleId, u64> = BTreeMap::new();
     for item in items {
         if let Body::Comment(comment) = &item.body {
@@ -84,8 +92,16 @@ pub(crate) fn rank_input(items: &[Item], now_ms: u64, trust: Option<Value>) -> V
             none(),
         ]))
     });
-    let mut input =
-        vec![(0, VERSION.into()), (1, now_ms.into()), (2, Value::Array(posts.collect()))];
+    let mut left = bytes_max;
+    let fits = |post: &Value| match left.checked_sub(cbor::encode(post).len()) {
+        Some(rest) => {
+            left = rest;
+            true
+        }
+        None => false,
+    };
+    let posts = Value::Array(posts.take_while(fits).collect());
+    let mut input = vec![(0, VERSION.into()), (1, now_ms.into()), (2, posts)];
     input.extend(trust.map(|trust| (3, trust)));
     Value::Map(input)
 }
@@ -108,7 +124,8 @@ pub(crate) fn blocklist_input(items: &[Item], now_ms: u64, rules: Value) -> Valu
             Body::Trust(trust) => trust.labels.as_slice(),
             _ => &[],
         };
-        labels.iter().map(|label| label_value(item, label))
+        let known = labels.iter().filter(|label| is_label_value(&label.value));
+        known.map(|label| label_value(item, label))
     });
     Value::Map(vec![
         (0, VERSION.into()),
@@ -210,10 +227,12 @@ fn transaction(item: &Item, asset: &str, transfer: &Transfer) -> Result<Value, S
     if transfer.nonce == 0 {
         return Err("the nonce is 0, the first one is 1".to_owned());
     }
+    // As tables name them, so that what an account first holds is of the same asset.
+    let asset = asset.parse::<Name>().map_err(|error| format!("the asset: {error}"))?;
     // In range, as was just looked at.
     let amount = u64::try_from(amount).unwrap_or(u64::MAX);
     let posting = |account, side: u64| {
-        Value::Array(vec![name(account), asset.into(), side.into(), amount.into()])
+        Value::Array(vec![name(account), (&asset).into(), side.into(), amount.into()])
     };
     let authors = vec![Value::Array(vec![author(item), transfer.nonce.into()])];
     let postings = vec![posting(transfer.from, 0), posting(transfer.to, 1)];
@@ -231,6 +250,14 @@ fn label_value(item: &Item, label: &Label) -> Value {
     fields.push((5, label.created_ms.into()));
     fields.extend((label.expiry_ms != 0).then(|| (6, label.expiry_ms.into())));
     Value::Map(fields)
+}
+
+/// Tells whether the modules take a text as the value of a label.
+fn is_label_value(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_part = |part: &str| !part.is_empty() && part.bytes().all(plain);
+    let name = text.strip_prefix('!').unwrap_or(text);
+    text.len() <= LABEL_BYTES_MAX && name.split('-').all(is_part)
 }
 
 fn name(identity: IdentityId) -> Value {
@@ -313,7 +340,7 @@ mod tests {
     fn posts_are_ranked_with_their_comments_and_first_domain() {
         let post = item(1, Body::Post(Post::plain("see (https://www.Example.org/a), or x://y.z")));
         let comment = item(2, Body::Comment(Comment::on(post.id, "so")));
-        let input = rank_input(&[post, comment.clone(), comment], 5_000, None);
+        let input = rank_input(&[post, comment.clone(), comment], 5_000, None, usize::MAX);
         let expect = Value::Array(vec![
             vec![1; 32].into(),
             vec![0xa1; 32].into(),
@@ -328,6 +355,20 @@ mod tests {
     }
 
     #[test]
+    fn posts_are_left_out_from_the_first_that_has_no_room() {
+        let post = |byte, text: &str| item(byte, Body::Post(Post::plain(text)));
+        let posts = [post(1, "a"), post(2, "b"), post(3, "http://long.example"), post(4, "d")];
+        let taken = |bytes_max| list(&rank_input(&posts, 9, None, bytes_max), 2).len();
+        let row = |post: &Item| {
+            let input = rank_input(std::slice::from_ref(post), 9, None, usize::MAX);
+            cbor::encode(&list(&input, 2)[0]).len()
+        };
+        let bytes = row(&posts[0]) + row(&posts[1]);
+        assert_eq!([taken(bytes - 1), taken(bytes), taken(bytes + row(&posts[3]))], [1, 2, 2]);
+        assert_eq!(taken(usize::MAX), 4);
+    }
+
+    #[test]
     fn only_hosts_that_modules_take_are_domains() {
         for (text, expect) in [
             ("http://a.org http://a.org/x,http://b.org", &["a.org"][..]),
@@ -335,6 +376,24 @@ mod tests {
             ("http://a_b.org http://..org http:// plain.org", &[]),
         ] {
             assert_eq!(domains(text), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn values_of_labels_have_the_form_of_the_module() {
+        let long = "a".repeat(LABEL_BYTES_MAX);
+        for (text, expect) in [
+            ("spam", true),
+            ("!no-warn", true),
+            (&long, true),
+            (&format!("{long}a"), false),
+            ("", false),
+            ("!", false),
+            ("a--b", false),
+            ("Spam", false),
+            ("a b", false),
+        ] {
+            assert_eq!(is_label_value(text), expect, "{text:?}");
         }
     }
 
@@ -348,7 +407,8 @@ mod tests {
             expiry_ms: 0,
         };
         let said = |byte| {
-            let labels = vec![label.clone()];
+            let other = Label { value: "No Form".into(), ..label.clone() };
+            let labels = vec![other, label.clone()];
             item(byte, Body::Trust(TrustBody { labels, ..TrustBody::default() }))
         };
         let row = vec![name(identity(0xa3)), 7_u64.into()];
@@ -369,13 +429,21 @@ mod tests {
             transfer(LEDGER_STEP, 0),
             transfer(AMOUNT_MAX * LEDGER_STEP, 2),
         ];
-        let ledger = Ledger { asset: "eur".into(), transfers, extensions: Vec::new() };
-        let item = item(1, Body::Ledger(ledger));
-        let (input, places, unfit) =
-            transfer_input(std::slice::from_ref(&item), Value::Array(Vec::new()));
+        let with = |asset: &str| {
+            let (asset, transfers) = (asset.into(), transfers.clone());
+            let item = item(1, Body::Ledger(Ledger { asset, transfers, extensions: Vec::new() }));
+            transfer_input(std::slice::from_ref(&item), Value::Array(Vec::new()))
+        };
+        let (input, places, unfit) = with("eur");
         assert_eq!(list(&input, 2).len(), 2);
-        assert_eq!(places, [(item.id, 0), (item.id, 5)]);
+        let id = CapsuleId::new(Digest::new([1; 32]));
+        assert_eq!(places, [(id, 0), (id, 5)]);
         assert_eq!(unfit.iter().map(|unfit| unfit.index).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        for asset in ["", &"x".repeat(65)] {
+            let (input, places, unfit) = with(asset);
+            assert_eq!((list(&input, 2).len(), places.len(), unfit.len()), (0, 0, 6), "{asset}");
+            assert!(unfit[0].reason.contains("the asset: a name has 1 to 64 bytes"));
+        }
     }
 
     #[test]

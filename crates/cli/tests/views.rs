@@ -242,6 +242,9 @@ fn a_ledger_applies_what_its_owners_signed() {
     post(&bench, "ledger", &transfer(&alice, &bob, "9", 2), 3, &[]);
     post(&bench, "ledger", &transfer(&alice, &bob, "2", 1), 4, &[]);
     post(&bench, "ledger", &transfer(&alice, &bob, "0.0000005", 2), 5, &[]);
+    // An asset that the package has no form for is nobody else's trouble.
+    let nameless = transfer(&alice, &bob, "2", 2).replace("coin", "");
+    post(&bench, "ledger", &nameless, 6, &[]);
     let ledger = ["ledger", "--now", NOW];
     let (rows, end) = last(bench.json(&ledger));
     let balance =
@@ -259,7 +262,7 @@ fn a_ledger_applies_what_its_owners_signed() {
     let verdicts: Vec<_> = rows.iter().filter_map(|row| row["verdict"].as_str()).collect();
     assert_eq!(verdicts[..4], ["applied", "unauthorised", "insufficient", "wrong nonce"]);
     let finer = "0.0000005 is no multiple of 0.000001, the smallest amount";
-    assert_eq!(verdicts[4], finer);
+    assert_eq!(verdicts[4..], [finer, "the asset: a name has 1 to 64 bytes, found 0"]);
     let text = bench.ok(&["ledger", "alice", "--now", NOW]).text().to_owned();
     for part in ["alice", "insufficient", "  0.0000005  coin"] {
         assert!(text.contains(part), "{part:?} is not in {text}");

@@ -179,7 +179,7 @@ impl Form {
                 let scores = scores.map(|path| {
                     rows::trust_value(&files::read(path, "trust output", INPUT_BYTES_MAX)?)
                 });
-                gather::rank_input(items, now_ms, scores.transpose()?)
+                gather::rank_input(items, now_ms, scores.transpose()?, usize::MAX)
             }
             Self::Blocklist => {
                 let path = args.rules.as_deref().ok_or_else(|| {

@@ -20,6 +20,12 @@ use crate::gather::{self, Item};
 /// claimed times; limits of the packages.
 pub(super) const ITEMS_MAX: usize = 50_000;
 
+/// Most bytes of the rows of posts in the input of a ranking.
+///
+/// Chosen: more than as many posts as above have, and with rows of any form and the trust of
+/// everybody what fuel and memory of `rank` are enough for.
+const POSTS_BYTES_MAX: usize = 8 << 20;
+
 /// Rows that a ranking keeps, and most that a feed shows; chosen, more than anybody reads.
 pub(crate) const ROWS_MAX: u64 = 1_000;
 
@@ -96,7 +102,7 @@ pub(crate) fn see(
                 // All posts age alike, so any time gives the same order; that of the latest one
                 // gives scores that can be told apart.
                 let latest = there.iter().map(|item| item.time_ms).max().unwrap_or(0);
-                let mut input = gather::rank_input(&there, latest, trust.clone());
+                let mut input = gather::rank_input(&there, latest, trust.clone(), POSTS_BYTES_MAX);
                 if let Value::Map(fields) = &mut input {
                     let rows = Value::Map(vec![(ROWS_MAX_KEY, ROWS_MAX.into())]);
                     fields.push((4, rows));
