@@ -39,12 +39,13 @@ struct Output {
 pub(super) fn see(desk: &mut Desk<'_>, latest: &Latest) -> Result<Seen, Failure> {
     let settings = desk.settings(kind::COMMENT)?;
     let rules = sms::rules_value(&settings)?;
+    let labellers = sms::labellers(&rules);
     let asked = Asked {
         kind: kind::COMMENT,
         name: "filter",
         channel: latest.channel,
         reads: &[kind::POST, kind::COMMENT],
-        reads_anywhere: &[kind::TRUST],
+        reads_anywhere: if labellers.is_empty() { &[] } else { &[kind::TRUST] },
         viewer: None,
         parts: vec![sha256(&settings)],
     };
@@ -53,9 +54,9 @@ pub(super) fn see(desk: &mut Desk<'_>, latest: &Latest) -> Result<Seen, Failure>
         |desk| {
             let items = latest.open(desk)?;
             let mut labels = Vec::new();
-            for labeller in sms::labellers(&rules) {
+            for labeller in &labellers {
                 let (view, most) = (desk.store.view(), ITEMS_MAX as u64);
-                labels.extend(view.latest(None, Some(&labeller), kind::TRUST, most)?);
+                labels.extend(view.latest(None, Some(labeller), kind::TRUST, most)?);
             }
             let labels = desk.items(&labels)?.items;
             Ok(Box::new(move |now_ms| {
