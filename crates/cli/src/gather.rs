@@ -143,8 +143,7 @@ pub(crate) fn trust_input(items: &[Item], viewer: IdentityId, now_ms: u64) -> Va
             Body::Trust(trust) => trust.edges.as_slice(),
             _ => &[],
         };
-        let holds = move |edge: &&Edge| edge.expiry_ms == 0 || now_ms <= edge.expiry_ms;
-        edges.iter().filter(holds).map(|edge| {
+        edges.iter().filter(move |edge| holds(edge, now_ms)).map(|edge| {
             Value::Array(vec![
                 author(item),
                 name(edge.about),
@@ -159,6 +158,11 @@ pub(crate) fn trust_input(items: &[Item], viewer: IdentityId, now_ms: u64) -> Va
         (1, name(viewer)),
         (2, Value::Array(statements.collect())),
     ])
+}
+
+/// Tells whether an edge has not expired.
+pub(crate) fn holds(edge: &Edge, now_ms: u64) -> bool {
+    edge.expiry_ms == 0 || now_ms <= edge.expiry_ms
 }
 
 /// A transfer that `transfer` cannot be given.

@@ -1,8 +1,9 @@
 //! The view of trust: the graph of all statements, with the eyes of one person.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 
-use kapsule_format::capsule::{Body, kind};
+use kapsule_format::capsule::{Body, Edge, kind};
 use kapsule_format::cbor;
 use kapsule_format::hash::Digest as Hash;
 use kapsule_format::key::IdentityId;
@@ -12,10 +13,10 @@ use super::{Asked, Desk, Input, Seen, at, changes, next_change, once};
 use crate::cli::Context;
 use crate::convert::rows::Trust;
 use crate::error::Failure;
-use crate::gather;
+use crate::gather::{self, Item};
 use crate::trustfile;
 
-/// Most statements that the package is given, those with the latest times; its own limit.
+/// Most statements that the package is given; its own limit.
 const STATEMENTS_MAX: usize = 200_000;
 
 /// Name of the view.
@@ -90,26 +91,119 @@ pub(crate) fn see(desk: &mut Desk<'_>, viewer: IdentityId) -> Result<Seen, Failu
             let rows = desk.store.view().latest(None, None, kind::TRUST, STATEMENTS_MAX as u64)?;
             let items = desk.items(&rows)?.items;
             Ok(Box::new(move |now_ms| {
-                let mut there = at(&items, now_ms);
-                let mut left = STATEMENTS_MAX;
-                there.retain(|item| match &item.body {
-                    Body::Trust(trust) if trust.edges.len() <= left => {
-                        left -= trust.edges.len();
-                        true
-                    }
-                    _ => false,
-                });
-                let expiries = there.iter().flat_map(|item| match &item.body {
-                    Body::Trust(trust) => trust.edges.as_slice(),
-                    _ => &[],
-                });
+                let there = at(&items, now_ms);
                 // An edge is there up to its expiry, that millisecond included.
+                let expiries = there.iter().flat_map(edges);
                 let expiries = expiries.map(|edge| edge.expiry_ms.saturating_add(1));
                 let until_ms = next_change(now_ms, changes(&items).chain(expiries));
-                let input = gather::trust_input(&there, viewer, now_ms);
+                let near = nearest(there, viewer, now_ms, STATEMENTS_MAX);
+                let input = gather::trust_input(&near, viewer, now_ms);
                 Ok(Input { now_ms, bytes: cbor::encode(&input), until_ms })
             }))
         },
         once,
     )
+}
+
+/// Keeps capsules with at most `most` statements together: first those of people who are fewest
+/// steps of trust away from the viewer, and of these the first.
+///
+/// So nobody's statements are crowded out by those of strangers, from whom no trust comes anyway.
+fn nearest(mut items: Vec<Item>, viewer: IdentityId, now_ms: u64, most: usize) -> Vec<Item> {
+    if items.iter().map(|item| edges(item).len()).sum::<usize>() > most {
+        let steps = steps(&items, viewer, now_ms);
+        items.sort_by_key(|item| steps.get(&item.author).copied().unwrap_or(u64::MAX));
+    }
+    let mut left = most;
+    items.retain(|item| match left.checked_sub(edges(item).len()) {
+        Some(rest) => {
+            left = rest;
+            true
+        }
+        None => false,
+    });
+    items
+}
+
+/// Returns how many steps of trust lead from the viewer to each person whom any reach.
+fn steps(items: &[Item], viewer: IdentityId, now_ms: u64) -> BTreeMap<IdentityId, u64> {
+    let mut trusted: BTreeMap<IdentityId, Vec<IdentityId>> = BTreeMap::new();
+    for item in items {
+        let held = edges(item).iter().filter(|edge| gather::holds(edge, now_ms) && !edge.blocked);
+        let about = held.filter(|edge| edge.weight_ppm > 0).map(|edge| edge.about);
+        trusted.entry(item.author).or_default().extend(about);
+    }
+    let mut steps = BTreeMap::from([(viewer, 0)]);
+    let mut reached = VecDeque::from([viewer]);
+    while let Some(person) = reached.pop_front() {
+        let next = steps[&person] + 1;
+        for about in trusted.get(&person).into_iter().flatten() {
+            if let Entry::Vacant(slot) = steps.entry(*about) {
+                slot.insert(next);
+                reached.push_back(*about);
+            }
+        }
+    }
+    steps
+}
+
+fn edges(item: &Item) -> &[Edge] {
+    match &item.body {
+        Body::Trust(trust) => &trust.edges,
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kapsule_format::capsule::{CapsuleId, TrustBody};
+
+    fn person(byte: u8) -> IdentityId {
+        IdentityId::new(Hash::new([byte; 32]))
+    }
+
+    /// A capsule of somebody with edges, each to somebody with a weight, a block and an expiry.
+    fn said(id: u8, author: u8, edges: &[(u8, u64, bool, u64)]) -> Item {
+        let edge = |&(about, weight_ppm, blocked, expiry_ms)| Edge {
+            about: person(about),
+            weight_ppm,
+            blocked,
+            expiry_ms,
+        };
+        let edges = edges.iter().map(edge).collect();
+        Item {
+            id: CapsuleId::new(Hash::new([id; 32])),
+            author: person(author),
+            time_ms: 0,
+            expiry_ms: None,
+            kind: kind::TRUST.into(),
+            flags: Vec::new(),
+            body: Body::Trust(TrustBody { edges, ..TrustBody::default() }),
+        }
+    }
+
+    #[test]
+    fn strangers_crowd_nobody_out() {
+        let edge = |about| (about, 1, false, 0);
+        let items = vec![
+            said(1, 90, &[edge(91); 3]),
+            said(2, 92, &[edge(1)]),
+            // Nobody comes nearer by a block, no weight, or what has expired.
+            said(3, 93, &[edge(1)]),
+            said(4, 3, &[edge(4)]),
+            said(5, 2, &[edge(3), (92, 1, true, 0), (93, 0, false, 0), (90, 1, false, 99)]),
+            said(6, 1, &[edge(2)]),
+            said(7, 1, &[edge(2)]),
+        ];
+        let near = |most| {
+            let near = nearest(items.clone(), person(1), 100, most);
+            near.iter().map(|item| item.id.digest().as_bytes()[0]).collect::<Vec<u8>>()
+        };
+        assert_eq!(near(12), [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(near(11), [6, 7, 5, 4, 1, 2]);
+        assert_eq!(near(7), [6, 7, 5, 4]);
+        assert_eq!(near(3), [6, 7, 4]);
+        assert!(near(0).is_empty());
+    }
 }
