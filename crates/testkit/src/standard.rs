@@ -12,7 +12,7 @@ use kapsule_format::policy::{Limits, Policy};
 use kapsule_meter::{Options, Profile, meter};
 
 /// Fuel that a run is granted; above what the greatest inputs of the tests take.
-const FUEL: u64 = 4_000_000_000;
+const FUEL: u64 = 20_000_000_000;
 /// Memory that a run is granted, in bytes, as the example packages ask for.
 const MEMORY_BYTES: u64 = 64 << 20;
 

@@ -17,7 +17,7 @@ pub const PATTERN_ERROR: u16 = 17;
 /// Code of a label value or domain that has no known form.
 pub const VALUE_ERROR: u16 = 18;
 
-/// Greatest number of items; chosen so that a run stays below 64 MiB of memory.
+/// Greatest number of items; chosen so that a run fits 64 MiB, with 740 bytes of text in each.
 pub const ITEMS_MAX: usize = 50_000;
 /// Greatest number of patterns over all sets, and of phrases; chosen likewise.
 pub const PATTERNS_MAX: usize = 4_096;
