@@ -1,20 +1,22 @@
 //! The one meaning of every hostcall, shared by the backends.
 //!
-//! A call goes through three steps: [`Request::read`] checks the guest's buffers and copies what
-//! it passes, [`Dispatcher::answer`] decides and records, [`Response::write`] copies the answer
-//! back; only the first and the last touch the guest's memory.
+//! A call goes through three steps: [`Request::read`] checks the guest's buffers,
+//! [`Dispatcher::answer`] decides and records, [`Response::write`] copies the answer to the guest.
+//! What the guest passes is looked at where it lies and copied once, into its record.
 
 mod answers;
 mod compose;
 mod handlers;
+mod lines;
 mod outside;
 mod recompute;
 mod storage;
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use kapsule_abi::hostcall::{HOSTCALLS, LOG};
+use kapsule_abi::hostcall::HOSTCALLS;
 use kapsule_abi::{
     Access, BUFFER_BYTES_MAX, Errno, Hostcall, Length, Limit, Outcome, Param, Rule, Trap,
     ValueType, guard,
@@ -23,10 +25,11 @@ use kapsule_format::Digest;
 use kapsule_format::package::PackageId;
 use kapsule_format::policy::Policy;
 use kapsule_format::random::Random;
-use kapsule_format::transcript::{ENTRIES_MAX, Entries, Entry};
+use kapsule_format::transcript::{ENTRIES_MAX, Entries};
 
 pub(crate) use answers::Answers;
 pub(crate) use compose::Nesting;
+pub use lines::{LogLine, LogLines};
 pub use recompute::recomputed;
 pub(crate) use storage::{STORAGE_CALLS, Staged};
 
@@ -64,16 +67,14 @@ pub(crate) const STATUS_REFUSED: u64 = 1;
 /// Status word of a call that ends the run, less the number of the reason.
 pub(crate) const STATUS_ENDED: u64 = 2;
 
-/// What the guest passed, copied out of its memory.
-pub(crate) struct Request {
+/// What the guest passed.
+pub(crate) struct Request<'r> {
     hostcall: &'static Hostcall,
-    args: [u64; PARAMS_MAX],
+    args: &'r [u64],
     /// Fuel that the run has left.
     remaining: i64,
-    /// The request as the transcript holds it.
-    bytes: Vec<u8>,
-    /// Readable buffers within `bytes`, in signature order.
-    inputs: [(usize, usize); INPUTS_MAX],
+    /// Readable buffers in signature order.
+    inputs: [&'r [u8]; INPUTS_MAX],
     /// Bytes of all readable buffers together.
     readable: u64,
     /// Bytes of the writable buffer.
@@ -84,26 +85,19 @@ pub(crate) struct Request {
     memory_bytes: u64,
 }
 
-impl Request {
-    /// Takes the arguments of a call, and a buffer whose content before is dropped.
-    fn new(
+impl<'r> Request<'r> {
+    /// Takes the arguments of a call whose buffers are not looked at yet.
+    const fn new(
         hostcall: &'static Hostcall,
-        args: &[u64],
+        args: &'r [u64],
         remaining: i64,
         memory_bytes: usize,
-        mut bytes: Vec<u8>,
     ) -> Self {
-        bytes.clear();
-        let mut slots = [0; PARAMS_MAX];
-        for (slot, arg) in slots.iter_mut().zip(args) {
-            *slot = *arg;
-        }
         Self {
             hostcall,
-            args: slots,
+            args,
             remaining,
-            bytes,
-            inputs: [(0, 0); INPUTS_MAX],
+            inputs: [&[]; INPUTS_MAX],
             readable: 0,
             writable: 0,
             target: None,
@@ -111,16 +105,15 @@ impl Request {
         }
     }
 
-    /// Checks every non-empty buffer and copies the readable ones.
+    /// Checks every non-empty buffer and takes the readable ones.
     ///
-    /// Readable buffers above [`BUFFER_BYTES_MAX`] together are not copied, since the call is
+    /// Readable buffers above [`BUFFER_BYTES_MAX`] together are not taken, since the call is
     /// refused anyway.
     ///
     /// # Errors
     /// Trap 9 if a non-empty buffer is not wholly inside the memory.
-    fn read(&mut self, args: &[u64], memory: &[u8]) -> Result<(), Trap> {
-        let mut buffers: [&[u8]; INPUTS_MAX] = [&[]; INPUTS_MAX];
-        let mut slots = buffers.iter_mut();
+    fn read(&mut self, memory: &'r [u8]) -> Result<(), Trap> {
+        let mut inputs = 0;
         for (index, access, length) in self.hostcall.buffers() {
             let length = self.length(length);
             let found = buffer(memory, self.arg(index), length);
@@ -131,7 +124,8 @@ impl Request {
                 Access::Read => {
                     self.readable = self.readable.saturating_add(length);
                     let bytes = found.and_then(|range| memory.get(range)).unwrap_or_default();
-                    slots.next().into_iter().for_each(|slot| *slot = bytes);
+                    self.inputs.get_mut(inputs).into_iter().for_each(|input| *input = bytes);
+                    inputs += 1;
                 }
                 Access::Write => {
                     self.writable = self.writable.saturating_add(length);
@@ -139,20 +133,38 @@ impl Request {
                 }
             }
         }
-        let copied = self.readable <= u64::from(BUFFER_BYTES_MAX);
-        let readable = if copied { buffers.iter().map(|bytes| bytes.len()).sum() } else { 0 };
-        self.bytes.reserve(readable + 8 * args.len());
-        for arg in args {
-            self.bytes.extend_from_slice(&arg.to_le_bytes());
-        }
-        if copied {
-            for (input, bytes) in self.inputs.iter_mut().zip(buffers) {
-                let start = self.bytes.len();
-                self.bytes.extend_from_slice(bytes);
-                *input = (start, self.bytes.len());
-            }
+        if self.readable > u64::from(BUFFER_BYTES_MAX) {
+            self.inputs = [&[]; INPUTS_MAX];
         }
         Ok(())
+    }
+
+    /// Returns how many bytes the transcript holds besides the arguments.
+    fn passed(&self) -> usize {
+        self.inputs.iter().map(|input| input.len()).sum()
+    }
+
+    /// Writes the request as the transcript holds it.
+    fn record(&self, mut put: impl FnMut(&[u8])) {
+        self.args.iter().for_each(|arg| put(&arg.to_le_bytes()));
+        self.inputs.iter().for_each(|input| put(input));
+    }
+
+    /// Tells whether the transcript holds this request.
+    fn is_recorded_as(&self, mut bytes: &[u8]) -> bool {
+        let mut same = true;
+        self.record(|part| match bytes.strip_prefix(part) {
+            Some(rest) => bytes = rest,
+            None => same = false,
+        });
+        same && bytes.is_empty()
+    }
+
+    /// Returns the request as the transcript holds it.
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.record(|part| bytes.extend_from_slice(part));
+        bytes
     }
 
     /// Returns argument `index` as recorded: i32 zero-extended.
@@ -174,9 +186,8 @@ impl Request {
     }
 
     /// Returns readable buffer `index`, counted among the readable ones.
-    fn input(&self, index: usize) -> &[u8] {
-        let (start, end) = self.inputs.get(index).copied().unwrap_or_default();
-        self.bytes.get(start..end).unwrap_or_default()
+    fn input(&self, index: usize) -> &'r [u8] {
+        self.inputs.get(index).copied().unwrap_or_default()
     }
 
     /// Returns the length of the writable buffer, 0 where the call has none.
@@ -195,40 +206,47 @@ fn buffer(memory: &[u8], pointer: u64, length: u64) -> Option<Range<usize>> {
     (range.end <= memory.len()).then_some(range)
 }
 
-/// What the guest is answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Response {
-    /// Result word, i32 zero-extended; none for a call without result.
-    pub(crate) result: Option<u64>,
+/// What the guest is answered, besides what is written to its memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// Result word, i32 zero-extended; 0 for a call without result.
+    pub(crate) result: u64,
     /// Fuel that the call used beside its price, to be taken from the counter; never more than
     /// what was left.
     pub(crate) charge: u64,
-    /// Bytes for the writable buffer.
-    written: Vec<u8>,
 }
 
-impl Response {
+/// An answer with the bytes for the writable buffer.
+struct Response<'a> {
+    answer: Answer,
+    written: Cow<'a, [u8]>,
+}
+
+impl Response<'_> {
     /// Copies the written bytes into the guest's buffer.
-    fn write(&self, request: &Request, memory: &mut [u8]) {
-        let Some(pointer) = request.target else { return };
+    fn write(&self, target: Option<u64>, memory: &mut [u8]) {
+        let Some(pointer) = target else { return };
         let range = buffer(memory, pointer, self.written.len() as u64).unwrap_or_default();
         if let Some(target) = memory.get_mut(range).filter(|to| to.len() == self.written.len()) {
             target.copy_from_slice(&self.written);
         }
     }
 
-    /// Returns the words in front of what is written, as the transcript holds them.
-    fn words(&self) -> [[u8; 8]; 2] {
-        [self.result.unwrap_or_default(), self.written.len() as u64].map(u64::to_le_bytes)
+    /// Returns how many bytes the transcript holds of the answer.
+    fn recorded(&self, request: &Request<'_>) -> usize {
+        let mut bytes = 0;
+        self.record(request, |part| bytes += part.len());
+        bytes
     }
 
-    /// Returns the parts that the transcript holds; `words` are those of this response.
-    fn parts<'r>(&'r self, request: &Request, words: &'r [[u8; 8]; 2]) -> [&'r [u8]; 3] {
-        let [result, length] = words;
-        let result: &[u8] = if self.result.is_some() { result } else { &[] };
-        match request.target {
-            Some(_) => [result, length, &self.written],
-            None => [result, &[], &[]],
+    /// Writes the answer as the transcript holds it.
+    fn record(&self, request: &Request<'_>, mut put: impl FnMut(&[u8])) {
+        if request.hostcall.result.is_some() {
+            put(&self.answer.result.to_le_bytes());
+        }
+        if request.target.is_some() {
+            put(&(self.written.len() as u64).to_le_bytes());
+            put(&self.written);
         }
     }
 }
@@ -238,6 +256,8 @@ impl Response {
 pub(crate) enum Reply {
     /// The result, and bytes for the writable buffer.
     Answered(i64, Vec<u8>),
+    /// The bytes of the run's input in this range, whose length is the result.
+    Input(Range<usize>),
     /// An error code for the guest.
     Refused(Errno),
     /// The run ends at a limit.
@@ -249,7 +269,7 @@ pub(crate) enum Reply {
 impl Reply {
     fn status(&self) -> u64 {
         match self {
-            Self::Answered(..) => STATUS_ANSWERED,
+            Self::Answered(..) | Self::Input(_) => STATUS_ANSWERED,
             Self::Refused(_) => STATUS_REFUSED,
             Self::Limit(limit) => STATUS_ENDED + *limit as u64,
             Self::Denied(rule) => STATUS_ENDED + *rule as u64,
@@ -259,47 +279,30 @@ impl Reply {
     /// Returns the outcome of a run that ends here.
     const fn outcome(&self) -> Option<Outcome> {
         match self {
-            Self::Answered(..) | Self::Refused(_) => None,
+            Self::Answered(..) | Self::Input(_) | Self::Refused(_) => None,
             Self::Limit(limit) => Some(Outcome::LimitReached(*limit)),
             Self::Denied(rule) => Some(Outcome::Denied(*rule)),
         }
     }
 
-    fn into_response(self, hostcall: &Hostcall) -> Response {
+    /// Makes the response; `input` is the run's.
+    fn into_response<'a>(self, hostcall: &Hostcall, input: Option<&'a [u8]>) -> Response<'a> {
         let (result, written) = match self {
-            Self::Answered(result, written) => (result, written),
-            Self::Refused(errno) => (i64::from(errno as i32), Vec::new()),
-            Self::Limit(_) | Self::Denied(_) => (0, Vec::new()),
+            Self::Answered(result, written) => (result, Cow::Owned(written)),
+            Self::Input(range) => {
+                let bytes = input.and_then(|input| input.get(range)).unwrap_or_default();
+                (handlers::length(bytes.len()), Cow::Borrowed(bytes))
+            }
+            Self::Refused(errno) => (i64::from(errno as i32), Cow::default()),
+            Self::Limit(_) | Self::Denied(_) => (0, Cow::default()),
         };
-        let result = hostcall.result.map(|value_type| match value_type {
-            ValueType::I32 => result.cast_unsigned() & u64::from(u32::MAX),
-            ValueType::I64 => result.cast_unsigned(),
-        });
-        Response { result, charge: compose::charge(hostcall, &written), written }
-    }
-}
-
-/// One line that a guest logged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogLine {
-    /// Severity: 0 error, 1 warn, 2 info, 3 debug, 4 trace.
-    pub level: u8,
-    /// The line as the guest gave it; nothing says that it is UTF-8.
-    pub bytes: Vec<u8>,
-}
-
-impl LogLine {
-    /// Returns the lines of a run, which its records hold.
-    pub(crate) fn all(entries: &Entries) -> Vec<Self> {
-        let logged = entries
-            .iter()
-            .filter(|entry| entry.hostcall == u64::from(LOG) && entry.status == STATUS_ANSWERED);
-        let line = |entry: Entry<'_>| {
-            // Level, pointer and length, then the line.
-            let (args, bytes) = entry.request.split_at_checked(3 * 8)?;
-            Some(Self { level: *args.first()?, bytes: bytes.to_vec() })
+        let result = match hostcall.result {
+            Some(ValueType::I32) => result.cast_unsigned() & u64::from(u32::MAX),
+            Some(ValueType::I64) => result.cast_unsigned(),
+            None => 0,
         };
-        logged.filter_map(line).collect()
+        let answer = Answer { result, charge: compose::charge(hostcall, &written) };
+        Response { answer, written }
     }
 }
 
@@ -344,36 +347,14 @@ pub(crate) struct Dispatcher<'a> {
     setting: Setting<'a>,
     answers: Answers<'a>,
     random: Random,
-    buffers: Buffers,
+    /// What calls are answered with, kept so that most of them allocate nothing.
+    written: Vec<u8>,
     pub(crate) staged: Staged,
     pub(crate) record: Record,
     /// How the run ended, once a hostcall ended it.
     pub(crate) outcome: Option<Outcome>,
     /// Where a replay left its transcript.
     pub(crate) difference: Option<Difference>,
-}
-
-/// What calls are read, answered and recorded with, kept so that most calls allocate nothing.
-#[derive(Default)]
-struct Buffers {
-    request: Vec<u8>,
-    written: Vec<u8>,
-}
-
-impl Buffers {
-    /// Lends out an empty buffer for what a call writes.
-    fn empty(&mut self) -> Vec<u8> {
-        let mut written = core::mem::take(&mut self.written);
-        written.clear();
-        written
-    }
-
-    /// Lends out zeros for the writable buffer of a call.
-    fn zeros(&mut self, length: usize) -> Vec<u8> {
-        let mut written = self.empty();
-        written.resize(length, 0);
-        written
-    }
 }
 
 /// What a run leaves behind besides its state.
@@ -396,7 +377,7 @@ impl<'a> Dispatcher<'a> {
             random: Random::new(setting.seed),
             setting,
             answers,
-            buffers: Buffers::default(),
+            written: Vec::new(),
             staged: Staged::default(),
             record: Record::default(),
             outcome: None,
@@ -419,27 +400,36 @@ impl<'a> Dispatcher<'a> {
         Deadline(self.setting.deadline)
     }
 
-    /// Does one hostcall whole and returns the response that the guest was given, without what
-    /// was written to its memory.
+    /// Lends out zeros for the writable buffer of a call.
+    fn zeros(&mut self, length: usize) -> Vec<u8> {
+        let mut written = core::mem::take(&mut self.written);
+        written.clear();
+        written.resize(length, 0);
+        written
+    }
+
+    /// Does one hostcall whole.
     pub(crate) fn call(
         &mut self,
         hostcall: &'static Hostcall,
         args: &[u64],
         memory: &mut [u8],
         remaining: i64,
-    ) -> Result<Response, Fault> {
-        let bytes = core::mem::take(&mut self.buffers.request);
-        let mut request = Request::new(hostcall, args, remaining, memory.len(), bytes);
-        request.read(args, memory).map_err(Fault::Trap)?;
-        let mut response = self.answer(&request)?;
-        response.write(&request, memory);
-        self.buffers.request = request.bytes;
-        self.buffers.written = core::mem::take(&mut response.written);
-        Ok(response)
+    ) -> Result<Answer, Fault> {
+        let mut request = Request::new(hostcall, args, remaining, memory.len());
+        request.read(memory).map_err(Fault::Trap)?;
+        let response = self.answer(&request)?;
+        response.write(request.target, memory);
+        if let Cow::Owned(written) = response.written
+            && written.capacity() > 0
+        {
+            self.written = written;
+        }
+        Ok(response.answer)
     }
 
     /// Decides one call and records it.
-    fn answer(&mut self, request: &Request) -> Result<Response, Fault> {
+    fn answer(&mut self, request: &Request<'_>) -> Result<Response<'a>, Fault> {
         self.deadline().check().map_err(Fault::Host)?;
         let fuel = self.setting.fuel.saturating_sub(u64::try_from(request.remaining).unwrap_or(0));
         let seq = self.record.entries.len() as u64;
@@ -465,7 +455,7 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// Returns how the run ends if this call breaks a limit that every call has.
-    fn limit(&self, request: &Request) -> Option<Reply> {
+    fn limit(&self, request: &Request<'_>) -> Option<Reply> {
         let calls = self.record.entries.len() as u64;
         // The call that breaks the limit has an entry too, so a full transcript is one call less.
         let allowed = self.setting.policy.limits.calls.min(ENTRIES_MAX as u64 - 1);
@@ -482,34 +472,33 @@ impl<'a> Dispatcher<'a> {
     /// Records a decided call.
     fn finish(
         &mut self,
-        request: &Request,
+        request: &Request<'_>,
         fuel: u64,
         seq: u64,
         reply: Reply,
-    ) -> Result<Response, Fault> {
+    ) -> Result<Response<'a>, Fault> {
         let hostcall = request.hostcall;
         let (status, outcome) = (reply.status(), reply.outcome());
-        let response = reply.into_response(hostcall);
-        let words = response.words();
-        let parts = match outcome {
-            None => response.parts(request, &words),
-            // A call that ends the run answers nothing.
-            Some(_) => [&[][..]; 3],
-        };
+        let response = reply.into_response(hostcall, self.setting.input);
         let record = &mut self.record;
-        let request_bytes = request.bytes.len().saturating_sub(8 * hostcall.params.len());
-        record.bytes_out = record.bytes_out.saturating_add(request_bytes as u64);
+        let passed = request.passed();
+        record.bytes_out = record.bytes_out.saturating_add(passed as u64);
         record.bytes_in = record.bytes_in.saturating_add(response.written.len() as u64);
-        let recorded = request.bytes.len() + parts.iter().map(|part| part.len()).sum::<usize>();
+        // A call that ends the run answers nothing.
+        let answered = if outcome.is_none() { response.recorded(request) } else { 0 };
+        let recorded = 8 * request.args.len() + passed + answered;
         record.transcript_bytes = record.transcript_bytes.saturating_add(recorded as u64);
         let allowed = self.setting.transcript_bytes_max;
         if guard!("engine.run.transcript_bytes", record.transcript_bytes > allowed) {
             return Err(Fault::Host(HostError::TranscriptBytes { allowed }));
         }
-        let number = u64::from(hostcall.number);
-        let request = &request.bytes;
-        let entry = Entry { hostcall: number, fuel, status, request, response: &[] };
-        record.entries.push_with(&entry, &parts);
+        let mut draft = record.entries.begin(recorded);
+        request.record(|part| draft.bytes(part));
+        draft.respond();
+        if outcome.is_none() {
+            response.record(request, |part| draft.bytes(part));
+        }
+        draft.finish(u64::from(hostcall.number), fuel, status);
         if let Some(difference) = self.answers.compare_response(seq, &record.entries) {
             return Err(self.diverged(difference));
         }

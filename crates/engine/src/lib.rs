@@ -105,7 +105,7 @@ pub use host::{
     MemoryHost, NetRequest, NetworkKind, Proposal, StorageChanges, StorageSize, TrustEdge,
     apply_changes, next_key,
 };
-pub use hostcall::{LogLine, recomputed};
+pub use hostcall::{LogLine, LogLines, recomputed};
 pub use pool::Pool;
 pub use replay::{Difference, Field, Replay, ReplayOptions, disagreement, replay};
 pub use run::{Job, JobOptions, Run, States, TRANSCRIPT_BYTES_DEFAULT, Usage, run};

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use kapsule_abi::hostcall::HOSTCALLS;
+use kapsule_abi::hostcall::{HOSTCALLS, LOG};
 use kapsule_abi::{ABI_NAME, ErrorCode, Limit, Outcome, PAGE_BYTES, Trap, guard};
 use kapsule_format::Digest;
 use kapsule_format::package::{CoreHash, PackageId};
@@ -20,7 +20,7 @@ use kapsule_meter::{METERING, Profile, exports};
 use crate::backend::{Facts, Fault, GlobalValue, Instance, TrapSite, place};
 use crate::compose::{Compose, Nested};
 use crate::host::{Effects, Host};
-use crate::hostcall::{Answers, Dispatcher, LogLine, Nesting, Setting};
+use crate::hostcall::{Answers, Dispatcher, LogLines, Nesting, Setting};
 use crate::{Backend, Compiled, HostError, Refusal, RunError};
 
 /// Bytes of requests and responses that a transcript may hold unless the caller says otherwise.
@@ -125,7 +125,7 @@ pub struct Run {
     /// them, and only a completed run gives them the meaning of a result.
     pub output: Vec<u8>,
     /// Log lines up to the end.
-    pub logs: Vec<LogLine>,
+    pub logs: LogLines,
     /// State hash at the end, if [`JobOptions::evidence`] asked for it.
     pub state_hash: Option<StateHash>,
     /// States of start and end, if [`JobOptions::states`] asked for them.
@@ -478,6 +478,8 @@ impl Ended<'_> {
             let number = usize::try_from(entry.hostcall).unwrap_or_default();
             counts.get_mut(number).into_iter().for_each(|count| *count = count.saturating_add(1));
         }
+        let logged = counts.get(usize::from(LOG)).copied().unwrap_or_default();
+        let logs = LogLines::of(&record.entries, logged, record.log_bytes);
         let counted = (0..).zip(counts).filter(|(_, count)| *count > 0);
         let hostcalls: BTreeMap<u16, u64> = counted.collect();
         let usage = Usage {
@@ -489,7 +491,6 @@ impl Ended<'_> {
             log_bytes: record.log_bytes,
             storage_bytes_delta: self.storage_bytes_delta,
         };
-        let logs = LogLine::all(&record.entries);
         let transcript = self.state_hash.map(|state_hash| Transcript {
             header: job.header(),
             entries: record.entries,

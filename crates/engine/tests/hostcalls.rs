@@ -66,8 +66,7 @@ fn log_keeps_lines_with_their_level() {
                 (call $log (i32.const 4) (i32.const 1025) (i32.const 1))
                 (i32.const 0)";
     let run = check_data(&["log"], b"a\xffc", body, OK, b"");
-    let lines: Vec<(u8, &[u8])> =
-        run.logs.iter().map(|line| (line.level, line.bytes.as_slice())).collect();
+    let lines: Vec<(u8, &[u8])> = run.logs.iter().map(|line| (line.level, line.bytes)).collect();
     assert_eq!(lines, [(0, &b"a\xffc"[..]), (4, &b"\xff"[..])]);
     assert_eq!(run.usage.log_bytes, 4);
     assert!(entries(&run).iter().all(|entry| entry.response.is_empty()));

@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use kapsule_abi::Outcome;
 
 pub use commit::{ZERO_HEAD, input_commitment, next_head, output_commitment, root};
-pub use entries::{Entries, Entry, Iter};
+pub use entries::{Draft, Entries, Entry, Iter};
 pub(crate) use file::{push_entry, write_entry};
 pub use file::{read_entries, write_entries};
 pub use state::{State, empty_storage_root, globals_hash, memory_root};

@@ -124,6 +124,51 @@ fn a_state_hash_binds_each_of_its_parts() {
     assert_ne!(globals_hash(&[&[0; 4], &[0; 4]]), globals_hash(&[&[0; 8]]));
 }
 
+#[test]
+fn entries_are_found_again_in_whichever_buffer_they_lie() {
+    // Short ones, those that end and begin a buffer, and one longer than any buffer.
+    let sizes = [0, 1, 511, 512, 513, 40, 1 << 16, 3, (1 << 16) - 1, 1 << 20, 7, 0, 30_000, 40_000];
+    let bytes: Vec<(Vec<u8>, Vec<u8>)> = (0..500_usize)
+        .zip(0_u8..=250_u8)
+        .map(|(place, byte)| (vec![byte; sizes[place % sizes.len()] / 2], vec![!byte; place]))
+        .collect();
+    let list: Vec<Entry<'_>> = (0_u64..)
+        .zip(&bytes)
+        .map(|(n, (request, response))| {
+            let (hostcall, fuel, status) = (n % 26, n * 1_000, n % 3);
+            Entry { hostcall, fuel, status, request, response }
+        })
+        .collect();
+    let entries: Entries = list.iter().copied().collect();
+    assert!(entries.iter().eq(list.iter().copied()));
+    for (place, entry) in list.iter().enumerate() {
+        assert_eq!(entries.get(place), Some(*entry), "entry {place}");
+    }
+    assert_eq!((entries.len(), entries.get(list.len())), (list.len(), None));
+}
+
+#[test]
+fn a_draft_is_the_entry_that_it_says() {
+    let response = [&[7_u8; 8][..], b"abc"].concat();
+    let entry = Entry { hostcall: 2, fuel: 9, status: 1, request: &[1; 16], response: &response };
+    let pushed: Entries = [entry].into_iter().collect();
+    let mut written = Entries::default();
+    // What a draft says of its length is a hint; one that is dropped leaves nothing.
+    for (hint, finished) in [(1_000, false), (0, true)] {
+        let mut draft = written.begin(hint);
+        draft.bytes(&[1; 16]);
+        draft.respond();
+        draft.word(u64::from_le_bytes([7; 8]));
+        draft.bytes(b"abc");
+        if finished {
+            draft.finish(2, 9, 1);
+        }
+    }
+    assert_eq!((written.len(), &written), (1, &pushed));
+    assert_eq!(written.get(0), Some(entry));
+    assert_ne!(written, Entries::default());
+}
+
 fn outcomes() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         any::<u32>().prop_map(Outcome::Completed),

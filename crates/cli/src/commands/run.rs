@@ -237,8 +237,8 @@ fn print_nested(ui: &Ui, library: &Library<'_>, run: &Run) {
 }
 
 fn print_logs(ui: &Ui, who: &str, run: &Run) {
-    for line in &run.logs {
-        let text = plain(&String::from_utf8_lossy(&line.bytes));
+    for line in run.logs.iter() {
+        let text = plain(&String::from_utf8_lossy(line.bytes));
         match line.level {
             0 | 1 => ui.warn(&format!("{who} says ({}): {text}", level_name(line.level))),
             level => ui.say(&format!("{who} says ({}): {text}", level_name(level))),
@@ -279,8 +279,8 @@ pub(crate) fn run_json(ran: &Ran) -> Value {
         let call = kapsule_abi::hostcall::HOSTCALLS.iter().find(|call| call.number == *number);
         (call.map_or("unknown", |call| call.name).to_owned(), count.to_string().into())
     });
-    let log = |line: &kapsule_engine::LogLine| {
-        let text = String::from_utf8_lossy(&line.bytes);
+    let log = |line: kapsule_engine::LogLine<'_>| {
+        let text = String::from_utf8_lossy(line.bytes);
         json!({ "level": level_name(line.level), "text": text })
     };
     let transcript = ran.run.transcript.as_ref();

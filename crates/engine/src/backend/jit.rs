@@ -273,7 +273,7 @@ fn enter(
     hostcall: &'static Hostcall,
     mut caller: Caller<'_, State>,
     args: &[u64],
-) -> wasmtime::Result<Option<u64>> {
+) -> wasmtime::Result<u64> {
     let (memory, fuel) = (caller.data().memory, caller.data().fuel);
     let remaining = fuel.map(|fuel| fuel.get(&mut caller));
     let (Some(memory), Some(fuel), Some(Val::I64(remaining))) = (memory, fuel, remaining) else {
@@ -282,12 +282,12 @@ fn enter(
     let (bytes, state) = memory.data_and_store_mut(&mut caller);
     let answered = state.lent.with(|dispatcher| dispatcher.call(hostcall, args, bytes, remaining));
     match answered {
-        Some(Ok(response)) => {
-            if response.charge > 0 {
-                let left = remaining.saturating_sub_unsigned(response.charge);
+        Some(Ok(answer)) => {
+            if answer.charge > 0 {
+                let left = remaining.saturating_sub_unsigned(answer.charge);
                 fuel.set(&mut caller, Val::I64(left))?;
             }
-            Ok(response.result)
+            Ok(answer.result)
         }
         Some(Err(fault)) => Err(end(state, fault)),
         None => Err(end(state, Fault::Host(broken("a hostcall outside of a run")))),

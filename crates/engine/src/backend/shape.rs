@@ -25,22 +25,22 @@ macro_rules! for_each_shape {
 
 /// What a typed hostcall returns, made of the result word.
 pub(super) trait Word {
-    /// Takes the word of the response; a call without result has none.
-    fn from_word(word: Option<u64>) -> Self;
+    /// Takes the word of the answer, which a call without result drops.
+    fn from_word(word: u64) -> Self;
 }
 
 impl Word for () {
-    fn from_word(_: Option<u64>) {}
+    fn from_word(_: u64) {}
 }
 
 impl Word for u32 {
-    fn from_word(word: Option<u64>) -> Self {
-        super::low32(word.unwrap_or_default())
+    fn from_word(word: u64) -> Self {
+        super::low32(word)
     }
 }
 
 impl Word for u64 {
-    fn from_word(word: Option<u64>) -> Self {
-        word.unwrap_or_default()
+    fn from_word(word: u64) -> Self {
+        word
     }
 }

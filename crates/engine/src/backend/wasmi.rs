@@ -155,7 +155,7 @@ fn enter(
     hostcall: &'static Hostcall,
     mut caller: Caller<'_, State>,
     args: &[u64],
-) -> Result<Option<u64>, wasmi::Error> {
+) -> Result<u64, wasmi::Error> {
     let (memory, fuel) = (caller.data().memory, caller.data().fuel);
     let remaining = fuel.map(|fuel| fuel.get(&caller));
     let (Some(memory), Some(fuel), Some(Val::I64(remaining))) = (memory, fuel, remaining) else {
@@ -166,14 +166,14 @@ fn enter(
     let answered = state.lent.with(|dispatcher| dispatcher.call(hostcall, args, bytes, remaining));
     state.answering = false;
     match answered {
-        Some(Ok(response)) => {
-            if response.charge > 0 {
-                let left = remaining.saturating_sub_unsigned(response.charge);
+        Some(Ok(answer)) => {
+            if answer.charge > 0 {
+                let left = remaining.saturating_sub_unsigned(answer.charge);
                 if let Err(error) = fuel.set(&mut caller, Val::I64(left)) {
                     return Err(end(caller.data_mut(), Fault::Host(broken(format!("{error}")))));
                 }
             }
-            Ok(response.result)
+            Ok(answer.result)
         }
         Some(Err(fault)) => Err(end(state, fault)),
         None => Err(end(state, Fault::Host(broken("a hostcall outside of a run")))),

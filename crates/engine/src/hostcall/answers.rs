@@ -21,44 +21,63 @@ pub(crate) enum Answers<'a> {
 
 impl Answers<'_> {
     /// Compares what the guest asks with what it asked when the transcript was made.
+    #[inline]
     pub(super) fn compare_request(
         &self,
         seq: u64,
         fuel: u64,
-        request: &Request,
+        request: &Request<'_>,
     ) -> Option<Difference> {
-        let Self::Recorded(entries) = self else { return None };
-        let Some(entry) = entry(entries, seq) else {
-            let found = format!("a call of {}", request.hostcall.name);
-            return Some(Difference::at(seq, Field::Count, "no more entries".into(), found));
-        };
-        let number = u64::from(request.hostcall.number);
-        if guard!("engine.replay.hostcall", entry.hostcall != number) {
-            return Some(numbers(seq, Field::Hostcall, entry.hostcall, number));
+        match self {
+            Self::Live(_) => None,
+            Self::Recorded(entries) => compare_request(entries, seq, fuel, request),
         }
-        if guard!("engine.replay.fuel", entry.fuel != fuel) {
-            return Some(numbers(seq, Field::Fuel, entry.fuel, fuel));
-        }
-        if guard!("engine.replay.request", entry.request != request.bytes) {
-            let (recorded, found) = bytes(entry.request, &request.bytes);
-            return Some(Difference::at(seq, Field::Request, recorded, found));
-        }
-        None
     }
 
     /// Compares what the guest is answered, the last of `made`, with what it was answered.
+    #[inline]
     pub(super) fn compare_response(&self, seq: u64, made: &Entries) -> Option<Difference> {
-        let Self::Recorded(entries) = self else { return None };
-        let (recorded, made) = (entry(entries, seq)?, entry(made, seq)?);
-        if guard!("engine.replay.status", recorded.status != made.status) {
-            return Some(numbers(seq, Field::Status, recorded.status, made.status));
+        match self {
+            Self::Live(_) => None,
+            Self::Recorded(entries) => compare_response(entries, seq, made),
         }
-        if guard!("engine.replay.response", recorded.response != made.response) {
-            let (recorded, found) = bytes(recorded.response, made.response);
-            return Some(Difference::at(seq, Field::Response, recorded, found));
-        }
-        None
     }
+}
+
+fn compare_request(
+    entries: &Entries,
+    seq: u64,
+    fuel: u64,
+    request: &Request<'_>,
+) -> Option<Difference> {
+    let Some(entry) = entry(entries, seq) else {
+        let found = format!("a call of {}", request.hostcall.name);
+        return Some(Difference::at(seq, Field::Count, "no more entries".into(), found));
+    };
+    let number = u64::from(request.hostcall.number);
+    if guard!("engine.replay.hostcall", entry.hostcall != number) {
+        return Some(numbers(seq, Field::Hostcall, entry.hostcall, number));
+    }
+    if guard!("engine.replay.fuel", entry.fuel != fuel) {
+        return Some(numbers(seq, Field::Fuel, entry.fuel, fuel));
+    }
+    if guard!("engine.replay.request", !request.is_recorded_as(entry.request)) {
+        let (recorded, found) = bytes(entry.request, &request.to_bytes());
+        return Some(Difference::at(seq, Field::Request, recorded, found));
+    }
+    None
+}
+
+fn compare_response(entries: &Entries, seq: u64, made: &Entries) -> Option<Difference> {
+    let (recorded, made) = (entry(entries, seq)?, entry(made, seq)?);
+    if guard!("engine.replay.status", recorded.status != made.status) {
+        return Some(numbers(seq, Field::Status, recorded.status, made.status));
+    }
+    if guard!("engine.replay.response", recorded.response != made.response) {
+        let (recorded, found) = bytes(recorded.response, made.response);
+        return Some(Difference::at(seq, Field::Response, recorded, found));
+    }
+    None
 }
 
 /// Returns the recorded answer to a question that only a host can answer.
@@ -68,7 +87,7 @@ impl Answers<'_> {
 pub(super) fn recorded(
     entries: &Entries,
     seq: u64,
-    request: &Request,
+    request: &Request<'_>,
 ) -> Result<Reply, Difference> {
     let Some(entry) = entry(entries, seq) else {
         let found = format!("a call of {}", request.hostcall.name);
@@ -98,14 +117,14 @@ pub(super) fn recorded(
 }
 
 /// Returns the difference of an answer that no host can have given.
-pub(super) fn implausible(entries: &Entries, seq: u64, request: &Request) -> Difference {
+pub(super) fn implausible(entries: &Entries, seq: u64, request: &Request<'_>) -> Difference {
     let length = entry(entries, seq).map_or(0, |entry| entry.response.len());
     let found = format!("not an answer of {}", request.hostcall.name);
     Difference::at(seq, Field::Response, format!("{length} bytes"), found)
 }
 
 /// Takes a response apart; the caller compares the whole with its canonical form afterwards.
-fn read_answer(entry: Entry<'_>, request: &Request) -> Option<(i64, Vec<u8>)> {
+fn read_answer(entry: Entry<'_>, request: &Request<'_>) -> Option<(i64, Vec<u8>)> {
     let (word, rest) = entry.response.split_first_chunk::<8>()?;
     let result = match request.hostcall.result? {
         ValueType::I64 => i64::from_le_bytes(*word),
@@ -119,7 +138,7 @@ fn read_answer(entry: Entry<'_>, request: &Request) -> Option<(i64, Vec<u8>)> {
 }
 
 /// Tells whether result and written bytes can belong together.
-fn plausible(request: &Request, result: i64, written: &[u8]) -> bool {
+fn plausible(request: &Request<'_>, result: i64, written: &[u8]) -> bool {
     let Ok(result) = u64::try_from(result) else { return false };
     match request.hostcall.number {
         // A paged read returns how many bytes it wrote.

@@ -60,7 +60,7 @@ enum Source<'s, 'a> {
 
 impl Dispatcher<'_> {
     /// Runs a dependency, or takes the recorded result of that in its place.
-    pub(super) fn call_package(&mut self, request: &Request) -> Result<Reply, Failure> {
+    pub(super) fn call_package(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         if guard!("engine.compose.out_len", request.writable < CALL_HEADER_BYTES as u64) {
             return Ok(Reply::Refused(Errno::InvalidArgument));
         }
@@ -98,7 +98,7 @@ struct Caller<'r, 'a> {
 }
 
 impl<'a> Caller<'_, 'a> {
-    fn call(&mut self, source: Source<'_, 'a>, request: &Request) -> Result<Reply, Failure> {
+    fn call(&mut self, source: Source<'_, 'a>, request: &Request<'_>) -> Result<Reply, Failure> {
         let id: [u8; 32] = request.input(0).try_into().unwrap_or_default();
         let id = PackageId::new(id.into());
         let Some((compose, callee)) = self.find(id)? else {
@@ -296,7 +296,7 @@ pub(super) fn charge(hostcall: &Hostcall, written: &[u8]) -> u64 {
 }
 
 /// Tells whether a host can have answered a `call` like this.
-fn is_plausible(request: &Request, output_bytes_max: u64, reply: &Reply) -> bool {
+fn is_plausible(request: &Request<'_>, output_bytes_max: u64, reply: &Reply) -> bool {
     let Reply::Answered(result, written) = reply else { return true };
     let Some((header, output)) = written.split_first_chunk::<CALL_HEADER_BYTES>() else {
         return false;

@@ -36,7 +36,7 @@ impl From<HostError> for Failure {
 
 impl Dispatcher<'_> {
     /// Decides a call that broke no common limit.
-    pub(super) fn handle(&mut self, request: &Request) -> Result<Reply, Failure> {
+    pub(super) fn handle(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         match request.hostcall.number {
             1 => self.input_len(request),
             2 => self.input_read(request),
@@ -75,13 +75,16 @@ impl Dispatcher<'_> {
     }
 
     /// Asks the host, or takes the recorded answer in its place.
+    ///
+    /// What `live` returns is handed on as it is, since a reply that is taken apart and put
+    /// together again costs as much as a short call.
     pub(super) fn ask(
         &mut self,
-        request: &Request,
-        live: impl FnOnce(&mut dyn Host) -> Result<Reply, HostError>,
+        request: &Request<'_>,
+        live: impl FnOnce(&mut dyn Host) -> Result<Reply, Failure>,
     ) -> Result<Reply, Failure> {
         match &mut self.answers {
-            Answers::Live(host) => Ok(live(&mut **host)?),
+            Answers::Live(host) => live(&mut **host),
             Answers::Recorded(entries) => {
                 let seq = self.record.entries.len() as u64;
                 answers::recorded(entries, seq, request).map_err(Failure::Diverged)
@@ -89,24 +92,23 @@ impl Dispatcher<'_> {
         }
     }
 
-    fn input_len(&mut self, request: &Request) -> Result<Reply, Failure> {
+    fn input_len(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         match self.setting.input {
-            Some(input) => Ok(number(request, input.len() as u64)?),
-            None => self.ask(request, |_| Err(no_input(request))),
+            Some(input) => number(request, input.len() as u64),
+            None => self.ask(request, |_| Err(no_input(request).into())),
         }
     }
 
-    fn input_read(&mut self, request: &Request) -> Result<Reply, Failure> {
+    fn input_read(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         let Some(input) = self.setting.input else {
-            return self.ask(request, |_| Err(no_input(request)));
+            return self.ask(request, |_| Err(no_input(request).into()));
         };
         let rest = rest_from(input, request.arg(0));
-        let mut buffer = self.buffers.empty();
-        buffer.extend_from_slice(&rest[..rest.len().min(request.capacity())]);
-        Ok(Reply::Answered(length(buffer.len()), buffer))
+        let (start, count) = (input.len() - rest.len(), rest.len().min(request.capacity()));
+        Ok(Reply::Input(start..start + count))
     }
 
-    fn output_write(&mut self, request: &Request) -> Reply {
+    fn output_write(&mut self, request: &Request<'_>) -> Reply {
         let bytes = request.input(0);
         let total = (self.record.output.len() as u64).saturating_add(bytes.len() as u64);
         if guard!("engine.hostcall.output", total > self.setting.policy.limits.output_bytes) {
@@ -116,7 +118,7 @@ impl Dispatcher<'_> {
         Reply::Answered(0, Vec::new())
     }
 
-    fn log(&mut self, request: &Request) -> Reply {
+    fn log(&mut self, request: &Request<'_>) -> Reply {
         let bytes = request.input(0);
         let level = u8::try_from(request.arg(0)).unwrap_or(u8::MAX);
         if guard!("engine.hostcall.log_level", level > LOG_LEVEL_MAX) {
@@ -130,7 +132,7 @@ impl Dispatcher<'_> {
         Reply::Answered(0, Vec::new())
     }
 
-    fn get_capsule_metadata(&mut self, request: &Request) -> Result<Reply, Failure> {
+    fn get_capsule_metadata(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         self.ask(request, |host| {
             let metadata = match host.capsule_metadata(request.arg32(0))? {
                 Ok(metadata) => metadata,
@@ -141,8 +143,8 @@ impl Dispatcher<'_> {
         })
     }
 
-    fn capsule_payload_read(&mut self, request: &Request) -> Result<Reply, Failure> {
-        let mut buffer = self.buffers.zeros(request.capacity());
+    fn capsule_payload_read(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
+        let mut buffer = self.zeros(request.capacity());
         self.ask(request, |host| {
             let (index, offset) = (request.arg32(0), request.arg(1));
             let count = host.capsule_payload_read(index, offset, &mut buffer)?;
@@ -150,7 +152,7 @@ impl Dispatcher<'_> {
         })
     }
 
-    fn submit_capsule_result(&mut self, request: &Request) -> Result<Reply, Failure> {
+    fn submit_capsule_result(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         let result = match CapsuleResult::decode(request.input(0)) {
             Ok(result) => result,
             Err(errno) => return Ok(Reply::Refused(errno)),
@@ -161,7 +163,7 @@ impl Dispatcher<'_> {
         })
     }
 
-    fn get_trust_score(&mut self, request: &Request) -> Result<Reply, Failure> {
+    fn get_trust_score(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         let Some(identity) = identity(request.input(0)) else {
             return Ok(Reply::Refused(Errno::InvalidArgument));
         };
@@ -170,7 +172,7 @@ impl Dispatcher<'_> {
         })
     }
 
-    fn trust_edges(&mut self, request: &Request) -> Result<Reply, Failure> {
+    fn trust_edges(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         let cursor = request.arg(0);
         if i64::try_from(cursor).is_err() {
             return Ok(Reply::Refused(Errno::InvalidArgument));
@@ -178,15 +180,19 @@ impl Dispatcher<'_> {
         self.ask(request, |host| page_of_edges(host, request, cursor))
     }
 
-    fn random(&mut self, request: &Request) -> Reply {
-        let mut bytes = self.buffers.zeros(request.capacity());
+    fn random(&mut self, request: &Request<'_>) -> Reply {
+        let mut bytes = self.zeros(request.capacity());
         self.random.fill(&mut bytes);
         Reply::Answered(0, bytes)
     }
 }
 
 /// Returns as many whole edges from `cursor` on as fit, or the length that the first one needs.
-fn page_of_edges(host: &mut dyn Host, request: &Request, cursor: u64) -> Result<Reply, HostError> {
+fn page_of_edges(
+    host: &mut dyn Host,
+    request: &Request<'_>,
+    cursor: u64,
+) -> Result<Reply, Failure> {
     let capacity = request.capacity();
     let mut edges = Vec::new();
     let mut body_bytes: usize = 0;
@@ -208,7 +214,7 @@ fn page_of_edges(host: &mut dyn Host, request: &Request, cursor: u64) -> Result<
 }
 
 /// Encodes what a host handed over, which may be more than KCBOR can say.
-pub(super) fn encode(request: &Request, value: &Value) -> Result<Vec<u8>, HostError> {
+pub(super) fn encode(request: &Request<'_>, value: &Value) -> Result<Vec<u8>, HostError> {
     if is_encodable(value) {
         return Ok(cbor::encode(value));
     }
@@ -226,7 +232,7 @@ fn identity(bytes: &[u8]) -> Option<IdentityId> {
     Some(Identity::try_from(key).ok()?.id())
 }
 
-pub(super) fn hash(request: &Request) -> Reply {
+pub(super) fn hash(request: &Request<'_>) -> Reply {
     let bytes = request.input(0);
     let digest = match request.arg32(0) {
         1 => *sha256(bytes).as_bytes(),
@@ -237,7 +243,7 @@ pub(super) fn hash(request: &Request) -> Reply {
     Reply::Answered(0, digest.to_vec())
 }
 
-pub(super) fn signature_verify(request: &Request) -> Reply {
+pub(super) fn signature_verify(request: &Request<'_>) -> Reply {
     let Ok(suite) = Suite::from_number(u64::from(request.arg32(0))) else {
         return Reply::Refused(Errno::Unsupported);
     };
@@ -247,10 +253,10 @@ pub(super) fn signature_verify(request: &Request) -> Reply {
 }
 
 /// Answers a number that has to fit the i64 that the guest gets.
-fn number(request: &Request, value: u64) -> Result<Reply, HostError> {
+fn number(request: &Request<'_>, value: u64) -> Result<Reply, Failure> {
     match i64::try_from(value) {
         Ok(value) => Ok(Reply::Answered(value, Vec::new())),
-        Err(_) => Err(failed(request, format!("{value} exceeds the greatest i64"))),
+        Err(_) => Err(failed(request, format!("{value} exceeds the greatest i64")).into()),
     }
 }
 
@@ -266,18 +272,18 @@ pub(super) fn whole_or_needed(bytes: Vec<u8>, capacity: usize) -> Reply {
     Reply::Answered(needed, if bytes.len() > capacity { Vec::new() } else { bytes })
 }
 
-fn length(bytes: usize) -> i64 {
+pub(super) fn length(bytes: usize) -> i64 {
     i64::try_from(bytes).expect("a buffer, a value and a metadata record have at most 2^20 bytes")
 }
 
-fn refused(errno: Errno) -> Result<Reply, HostError> {
+fn refused(errno: Errno) -> Result<Reply, Failure> {
     Ok(Reply::Refused(errno))
 }
 
-fn failed(request: &Request, detail: alloc::string::String) -> HostError {
+fn failed(request: &Request<'_>, detail: alloc::string::String) -> HostError {
     HostError::Hostcall { hostcall: request.hostcall.name, detail }
 }
 
-fn no_input(request: &Request) -> HostError {
+fn no_input(request: &Request<'_>) -> HostError {
     failed(request, "the run has no input".into())
 }

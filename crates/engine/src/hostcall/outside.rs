@@ -17,7 +17,7 @@ use crate::host::{DagQuery, NetRequest, NetworkKind, Proposal, copy_from};
 const ID_BYTES: usize = 34;
 
 impl Dispatcher<'_> {
-    pub(super) fn dag_get(&mut self, request: &Request) -> Result<Reply, Failure> {
+    pub(super) fn dag_get(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         let id = id(request);
         self.ask(request, |host| match host.dag_metadata(&id)? {
             Ok(metadata) => {
@@ -28,7 +28,7 @@ impl Dispatcher<'_> {
         })
     }
 
-    pub(super) fn dag_children(&mut self, request: &Request) -> Result<Reply, Failure> {
+    pub(super) fn dag_children(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         let cursor = request.arg(1);
         if i64::try_from(cursor).is_err() {
             return Ok(Reply::Refused(Errno::InvalidArgument));
@@ -41,7 +41,7 @@ impl Dispatcher<'_> {
         })
     }
 
-    pub(super) fn dag_query(&mut self, request: &Request) -> Result<Reply, Failure> {
+    pub(super) fn dag_query(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         let query = match DagQuery::decode(request.input(0)) {
             Ok(query) => query,
             Err(errno) => return Ok(Reply::Refused(errno)),
@@ -56,7 +56,7 @@ impl Dispatcher<'_> {
         })
     }
 
-    pub(super) fn propose(&mut self, request: &Request) -> Result<Reply, Failure> {
+    pub(super) fn propose(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         let proposal = match Proposal::decode(request.input(0)) {
             Ok(proposal) => proposal,
             Err(errno) => return Ok(Reply::Refused(errno)),
@@ -78,7 +78,7 @@ impl Dispatcher<'_> {
         })
     }
 
-    pub(super) fn fs_read(&mut self, request: &Request) -> Result<Reply, Failure> {
+    pub(super) fn fs_read(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         let Some(path) = path(request) else {
             return Ok(Reply::Refused(Errno::InvalidArgument));
         };
@@ -97,7 +97,7 @@ impl Dispatcher<'_> {
         })
     }
 
-    pub(super) fn fs_write(&mut self, request: &Request) -> Result<Reply, Failure> {
+    pub(super) fn fs_write(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         let Some(path) = path(request) else {
             return Ok(Reply::Refused(Errno::InvalidArgument));
         };
@@ -115,7 +115,7 @@ impl Dispatcher<'_> {
         Ok(reply)
     }
 
-    pub(super) fn net_request(&mut self, request: &Request) -> Result<Reply, Failure> {
+    pub(super) fn net_request(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         let wanted = match NetRequest::decode(request.input(0)) {
             Ok(wanted) => wanted,
             Err(errno) => return Ok(Reply::Refused(errno)),
@@ -137,12 +137,12 @@ impl Dispatcher<'_> {
 }
 
 /// Returns the id that the first buffer holds; the table fixes its length.
-fn id(request: &Request) -> Digest {
+fn id(request: &Request<'_>) -> Digest {
     Digest::new(request.input(0).try_into().unwrap_or_default())
 }
 
 /// Returns the path that the first buffer holds, if it is one.
-fn path(request: &Request) -> Option<String> {
+fn path(request: &Request<'_>) -> Option<String> {
     let path = core::str::from_utf8(request.input(0)).ok()?;
     if guard!("engine.fs.path", !Filesystem::is_path(path)) {
         return None;

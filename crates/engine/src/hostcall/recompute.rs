@@ -33,7 +33,7 @@ pub fn recomputed(
     request: &[u8],
     response: &[u8],
 ) -> Option<bool> {
-    let compute: fn(&Request) -> Reply = match hostcall.number {
+    let compute: fn(&Request<'_>) -> Reply = match hostcall.number {
         11 => handlers::hash,
         12 => handlers::signature_verify,
         _ => return None,
@@ -41,21 +41,24 @@ pub fn recomputed(
     if status >= STATUS_ENDED {
         return None;
     }
-    let Some(request) = Request::recorded(hostcall, request) else { return Some(false) };
+    let Some((args, rest)) = request.split_at_checked(8 * hostcall.params.len()) else {
+        return Some(false);
+    };
+    let args: Vec<u64> = args.as_chunks().0.iter().copied().map(u64::from_le_bytes).collect();
+    let Some(request) = Request::recorded(hostcall, &args, rest) else { return Some(false) };
     let reply = compute(&request);
     let same = reply.status() == status;
-    let made = reply.into_response(hostcall);
-    let bytes = made.parts(&request, &made.words()).concat();
-    Some(same && bytes == response)
+    let mut made = Vec::new();
+    let answer = reply.into_response(hostcall, None);
+    answer.record(&request, |part| made.extend_from_slice(part));
+    Some(same && made == response)
 }
 
-impl Request {
-    /// Takes a request out of a record; `None` if it has not the length that its arguments say.
-    fn recorded(hostcall: &'static Hostcall, bytes: &[u8]) -> Option<Self> {
-        let (args, mut rest) = bytes.split_at_checked(8 * hostcall.params.len())?;
-        let args: Vec<u64> = args.as_chunks().0.iter().copied().map(u64::from_le_bytes).collect();
-        let mut this = Self::new(hostcall, &args, 0, 0, bytes.to_vec());
-        this.bytes.extend_from_slice(bytes);
+impl<'r> Request<'r> {
+    /// Takes a request out of a record, `rest` being what comes after the arguments; `None` if it
+    /// has not the length that its arguments say.
+    fn recorded(hostcall: &'static Hostcall, args: &'r [u64], mut rest: &'r [u8]) -> Option<Self> {
+        let mut this = Self::new(hostcall, args, 0, 0);
         let mut inputs = this.inputs.iter_mut();
         for (index, access, length) in hostcall.buffers() {
             let length = match length {
@@ -64,9 +67,8 @@ impl Request {
             };
             match access {
                 Access::Read => {
-                    let start = bytes.len() - rest.len();
-                    (_, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
-                    *inputs.next()? = (start, bytes.len() - rest.len());
+                    let taken = rest.split_at_checked(usize::try_from(length).ok()?)?;
+                    (*inputs.next()?, rest) = taken;
                 }
                 Access::Write => {
                     this.writable = length;

@@ -192,7 +192,7 @@ impl Dispatcher<'_> {
         self.staged.storage.get(&self.setting.package)?.changes.get(key)
     }
 
-    pub(super) fn kv_get(&mut self, request: &Request) -> Result<Reply, Failure> {
+    pub(super) fn kv_get(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         let key = request.input(0);
         if guard!("engine.storage.get_key", !is_key(key)) {
             return Ok(Reply::Refused(Errno::InvalidArgument));
@@ -221,7 +221,7 @@ impl Dispatcher<'_> {
         Ok(reply)
     }
 
-    pub(super) fn kv_set(&mut self, request: &Request) -> Result<Reply, Failure> {
+    pub(super) fn kv_set(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         let (key, value) = (request.input(0), request.input(1));
         if guard!("engine.storage.set_key", !is_key(key)) {
             return Ok(Reply::Refused(Errno::InvalidArgument));
@@ -250,7 +250,7 @@ impl Dispatcher<'_> {
         Ok(Reply::Answered(0, Vec::new()))
     }
 
-    pub(super) fn kv_delete(&mut self, request: &Request) -> Result<Reply, Failure> {
+    pub(super) fn kv_delete(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         let key = request.input(0);
         if guard!("engine.storage.delete_key", !is_key(key)) {
             return Ok(Reply::Refused(Errno::InvalidArgument));
@@ -276,7 +276,7 @@ impl Dispatcher<'_> {
         Ok(reply)
     }
 
-    pub(super) fn kv_next(&mut self, request: &Request) -> Result<Reply, Failure> {
+    pub(super) fn kv_next(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         let key = request.input(0);
         if guard!("engine.storage.next_key", key.len() > STORAGE_KEY_BYTES_MAX) {
             return Ok(Reply::Refused(Errno::InvalidArgument));
@@ -352,7 +352,7 @@ impl Dispatcher<'_> {
     }
 
     /// Notes what a recorded answer tells of a key.
-    fn learn(&mut self, request: &Request, key: &[u8], found: Known) -> Result<(), Failure> {
+    fn learn(&mut self, request: &Request<'_>, key: &[u8], found: Known) -> Result<(), Failure> {
         if !matches!(self.answers, Answers::Recorded(_)) {
             return Ok(());
         }
@@ -363,7 +363,7 @@ impl Dispatcher<'_> {
         Ok(())
     }
 
-    fn contradiction(&self, request: &Request) -> Failure {
+    fn contradiction(&self, request: &Request<'_>) -> Failure {
         let seq = self.record.entries.len() as u64;
         let recorded = alloc::format!("an answer of {}", request.hostcall.name);
         let found = "what contradicts an earlier answer".to_string();

@@ -1,7 +1,16 @@
-//! The hostcalls of a run, one after the other in one buffer.
+//! The hostcalls of a run, one after the other in a few buffers.
 
 use alloc::vec::Vec;
 use core::{fmt, slice};
+
+/// Bytes of the first buffer: enough for the few calls of a short run.
+const FIRST_BUFFER_BYTES: usize = 512;
+
+/// Bytes of a buffer, each having twice those of the one before, unless one entry needs more.
+///
+/// Chosen: so little that an allocator serves it from memory that it has, and that what a run
+/// leaves unused is little; so much that a new one is rare.
+const FULL_BUFFER_BYTES: usize = 1 << 16;
 
 /// One hostcall with its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +29,8 @@ pub struct Entry<'a> {
 
 /// The hostcalls of a run in order; the position is the sequence number.
 ///
-/// All requests and responses lie in one buffer, so that recording a call allocates nothing but
-/// now and then a longer buffer.
+/// Requests and responses lie behind each other in a few buffers, so that recording a call seldom
+/// allocates and never moves what was recorded before.
 ///
 /// # Examples
 /// ```
@@ -33,23 +42,29 @@ pub struct Entry<'a> {
 /// assert_eq!(entries.get(0), Some(entry));
 /// assert_eq!(entries.iter().map(|entry| entry.fuel).sum::<u64>(), 9);
 /// ```
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Entries {
     heads: Vec<Head>,
-    /// Request and response of each entry.
-    bytes: Vec<u8>,
+    /// Buffers to which nothing is added any more.
+    full: Vec<Vec<u8>>,
+    /// The buffer that the next entry is written to if it has room.
+    last: Vec<u8>,
 }
 
-/// An entry without its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An entry without its bytes, which lie in one buffer.
+#[derive(Clone, Copy, Debug)]
 struct Head {
     hostcall: u64,
     fuel: u64,
     status: u64,
-    /// Where the request ends within the bytes and the response starts.
-    request_end: usize,
+    /// Number of the buffer; the last one comes after the full ones.
+    buffer: u32,
+    /// Where the request starts.
+    start: u32,
+    /// Where the request ends and the response starts.
+    request_end: u32,
     /// Where the response ends.
-    end: usize,
+    end: u32,
 }
 
 impl Entries {
@@ -68,41 +83,112 @@ impl Entries {
     /// Returns the entry with this sequence number.
     #[must_use]
     pub fn get(&self, seq: usize) -> Option<Entry<'_>> {
-        let head = self.heads.get(seq)?;
-        let before = seq.checked_sub(1).and_then(|before| self.heads.get(before));
-        Some(self.entry(before.map_or(0, |before| before.end), head))
+        self.heads.get(seq).map(|head| self.entry(head))
     }
 
     /// Returns the entries in order.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
-        Iter { entries: self, heads: self.heads.iter(), start: 0 }
+        Iter { entries: self, heads: self.heads.iter() }
     }
 
     /// Adds a copy of an entry behind the others.
+    ///
+    /// # Panics
+    /// As [`Draft::finish`].
     pub fn push(&mut self, entry: &Entry<'_>) {
-        self.push_with(entry, &[]);
+        let mut draft = self.begin(entry.request.len().saturating_add(entry.response.len()));
+        draft.bytes(entry.request);
+        draft.respond();
+        draft.bytes(entry.response);
+        draft.finish(entry.hostcall, entry.fuel, entry.status);
     }
 
-    /// Adds a copy of an entry behind the others, whose response goes on with these parts.
-    pub fn push_with(&mut self, entry: &Entry<'_>, parts: &[&[u8]]) {
-        self.bytes.extend_from_slice(entry.request);
-        let request_end = self.bytes.len();
-        self.bytes.extend_from_slice(entry.response);
-        for part in parts {
-            self.bytes.extend_from_slice(part);
+    /// Begins an entry behind the others, whose request and response have this many bytes together.
+    #[inline]
+    pub fn begin(&mut self, bytes: usize) -> Draft<'_> {
+        if self.last.capacity() - self.last.len() < bytes {
+            self.add_buffer(bytes);
         }
-        let Entry { hostcall, fuel, status, .. } = *entry;
-        self.heads.push(Head { hostcall, fuel, status, request_end, end: self.bytes.len() });
+        let start = self.last.len();
+        Draft { entries: self, start, request_end: start }
     }
 
-    fn entry(&self, start: usize, head: &Head) -> Entry<'_> {
-        let Head { hostcall, fuel, status, request_end, end } = *head;
-        let bytes = |range| self.bytes.get(range).unwrap_or_default();
-        let (request, response) = (bytes(start..request_end), bytes(request_end..end));
+    /// Puts an empty buffer in the place of the last one.
+    #[cold]
+    fn add_buffer(&mut self, bytes: usize) {
+        let capacity = self.last.capacity().saturating_mul(2);
+        let capacity = capacity.clamp(FIRST_BUFFER_BYTES, FULL_BUFFER_BYTES).max(bytes);
+        let full = core::mem::replace(&mut self.last, Vec::with_capacity(capacity));
+        if full.capacity() > 0 {
+            self.full.push(full);
+        }
+    }
+
+    #[inline]
+    fn entry(&self, head: &Head) -> Entry<'_> {
+        let Head { hostcall, fuel, status, buffer, start, request_end, end } = *head;
+        let buffer = self.full.get(buffer as usize).unwrap_or(&self.last);
+        let bytes = |from, to| buffer.get(from as usize..to as usize).unwrap_or_default();
+        let (request, response) = (bytes(start, request_end), bytes(request_end, end));
         Entry { hostcall, fuel, status, request, response }
     }
 }
+
+/// An entry that is being written; dropped before it is finished, it leaves none.
+#[derive(Debug)]
+pub struct Draft<'e> {
+    entries: &'e mut Entries,
+    start: usize,
+    request_end: usize,
+}
+
+impl Draft<'_> {
+    /// Adds an integer to the request, or to the response once that began.
+    #[inline]
+    pub fn word(&mut self, word: u64) {
+        self.bytes(&word.to_le_bytes());
+    }
+
+    /// Adds bytes to the request, or to the response once that began.
+    #[inline]
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.entries.last.extend_from_slice(bytes);
+    }
+
+    /// Ends the request and begins the response.
+    #[inline]
+    pub const fn respond(&mut self) {
+        self.request_end = self.entries.last.len();
+    }
+
+    /// Adds the entry to the others.
+    ///
+    /// # Panics
+    /// If request and response have more than 2^32 bytes together.
+    #[inline]
+    pub fn finish(self, hostcall: u64, fuel: u64, status: u64) {
+        let Self { entries, start, request_end } = self;
+        let place = |place| u32::try_from(place).expect("an entry has less than 2^32 bytes");
+        entries.heads.push(Head {
+            hostcall,
+            fuel,
+            status,
+            buffer: place(entries.full.len()),
+            start: place(start),
+            request_end: place(request_end),
+            end: place(entries.last.len()),
+        });
+    }
+}
+
+impl PartialEq for Entries {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other)
+    }
+}
+
+impl Eq for Entries {}
 
 impl fmt::Debug for Entries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -132,16 +218,14 @@ impl<'a> IntoIterator for &'a Entries {
 pub struct Iter<'a> {
     entries: &'a Entries,
     heads: slice::Iter<'a, Head>,
-    start: usize,
 }
 
 impl<'a> Iterator for Iter<'a> {
     type Item = Entry<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let head = self.heads.next()?;
-        let start = core::mem::replace(&mut self.start, head.end);
-        Some(self.entries.entry(start, head))
+        self.heads.next().map(|head| self.entries.entry(head))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
